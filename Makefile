@@ -1,0 +1,112 @@
+# The whole of a day's work. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP_LOCKED := $(PIP) install --no-build-isolation --require-hashes
+DEPS := $(VENV)/.deps
+READY := $(VENV)/.ready
+EMULATOR := .venv-emulator
+EMULATOR_READY := $(EMULATOR)/.ready
+CHECKOV := .venv-checkov
+CHECKOV_READY := $(CHECKOV)/.ready
+CODE := $(wildcard src tests scripts benchmarks)
+TYPED := $(wildcard src tests scripts)
+
+# pyvips is published as source only. Told that there is no system libvips, it installs as plain Python and takes
+# the library, with its binding, from pyvips-binary: no compiler, and the same libvips everywhere.
+export PKG_CONFIG := false
+
+# A .venv is trusted only if its interpreter runs and it was made in this folder (its scripts hold absolute paths).
+ifneq ($(wildcard $(VENV)),)
+ifneq ($(shell $(BIN)/python -c 'print(open("$(DEPS)").read().strip())' 2>/dev/null),$(CURDIR))
+$(shell rm -f $(DEPS) $(READY))
+endif
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test infra checkov servers check bench bench-aws lock clean
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: $(READY) ## Start Safelight on this machine; ARGS="--port 8001" for another port
+	$(BIN)/safelight serve $(ARGS)
+
+demo: $(READY) ## Send one picture through the pipeline; PHOTO=path for your own
+	$(BIN)/safelight demo $(if $(PHOTO),"$(PHOTO)")
+
+test: $(READY) $(EMULATOR_READY) ## Run every test; ARGS="-k name" to choose
+	$(BIN)/python -m pytest $(ARGS)
+
+infra: $(READY) $(EMULATOR_READY) checkov ## Test the AWS side at length: every right of every role, every journey on the stack
+	SAFELIGHT_TEST_INFRA=all $(BIN)/python -m pytest tests/infra $(ARGS)
+
+checkov: $(CHECKOV_READY) ## Look for weak settings in the template; infra/checkov.yaml has the exceptions
+	$(CHECKOV)/bin/checkov --config-file infra/checkov.yaml --file infra/template.yaml
+
+servers: $(READY) $(EMULATOR_READY) ## Fetch two more servers for the tests; needs Java and Maven
+	$(BIN)/python -m tests.support.jars
+
+check: $(READY) ## Lint, formatting, types, layers, docs in step with the code
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python scripts/docs.py --check
+
+bench: $(READY) ## Measure against peers, in one run
+	$(BIN)/python benchmarks/run.py
+
+bench-aws: $(READY) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
+	PYTHONPATH=. $(BIN)/python benchmarks/aws.py
+
+lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=1 for newer versions
+	$(PIP_LOCKED) -r requirements/lock.txt
+	$(call compile,dev) pyproject.toml --all-extras
+	$(call compile,base) pyproject.toml --constraints requirements/dev.txt
+	$(call compile,aws) pyproject.toml --extra aws --constraints requirements/dev.txt
+	$(call compile,build) --group build --constraints requirements/dev.txt
+	$(call compile,lock) --group lock
+	$(call compile,emulator) --group emulator
+	$(call compile,checkov) --group checkov
+
+clean: ## Remove .venv, caches and build products
+	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
+
+# One requirement file: every platform and Python that we support, every version with its hashes, no address.
+compile = $(BIN)/uv pip compile --quiet --no-config --system-certs --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	$(if $(UPGRADE),--upgrade) --output-file requirements/$(1).txt
+
+# The packages: made from nothing, so that a half-made .venv, another Python or an old package leaves no trace.
+$(DEPS): requirements/build.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null || { \
+		echo 'Safelight needs Python 3.11 to 3.14, and $(PYTHON) is not: try make PYTHON=/path/to/python3.12' >&2; exit 1; }
+	@echo 'Setting up $(VENV), once: about a minute'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP_LOCKED) -r requirements/build.txt
+	@$(PIP_LOCKED) -r requirements/dev.txt
+	@echo '$(CURDIR)' > $@
+
+# Safelight itself, editable.
+$(READY): $(DEPS) pyproject.toml
+	@$(PIP) install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# What stands in for AWS, apart from the project's packages. Without it, the tests that need it are skipped and say so.
+$(EMULATOR_READY): requirements/emulator.txt
+	@echo 'Setting up $(EMULATOR), once: about half a minute'
+	@$(PYTHON) -m venv $(EMULATOR)
+	@$(EMULATOR)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $< \
+		|| { rm -rf $(EMULATOR)/bin; echo 'No emulator here: the tests that need it will be skipped' >&2; }
+	@touch $@
+
+# It pins much that nothing else should be held to.
+$(CHECKOV_READY): requirements/checkov.txt
+	@echo 'Setting up $(CHECKOV), once: about a minute'
+	@$(PYTHON) -m venv --clear $(CHECKOV)
+	@$(CHECKOV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
