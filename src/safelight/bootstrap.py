@@ -1,0 +1,284 @@
+"""Puts Safelight together: the only place that picks a backend.
+
+`build(settings)` gives a process its `System`: the use cases on a backend's ports, and what the entry points need
+beside them. Two kinds know more: `build_on_one_machine` for the server, and `build_on_aws` for the functions.
+`open_site(settings)` is for the one supervisor of an embedded installation: it owns the data folder.
+
+A backend is imported when it is built.
+"""
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from safelight.config import PREFIX, Settings
+from safelight.errors import ConfigurationError
+from safelight.imaging import SandboxedRenderer
+from safelight.model import Notice, Wake
+from safelight.ports import DeadLetters, Ports
+from safelight.recipes import Book
+from safelight.service import Service
+from safelight.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from safelight.backends.aws import Aws
+    from safelight.backends.embedded import Embedded
+
+__all__ = [
+    "ChangeSource",
+    "OnAws",
+    "OnOneMachine",
+    "Site",
+    "System",
+    "build",
+    "build_on_aws",
+    "build_on_one_machine",
+    "check",
+    "cores",
+    "open_site",
+]
+
+Message = MutableMapping[str, Any]
+ASGIApp = Callable[
+    [Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]
+]
+
+
+class ChangeSource(Protocol):
+    """Tells which jobs have changed: readable when there is something to read."""
+
+    def fileno(self) -> int:
+        """The descriptor to watch."""
+
+    def read(self) -> list[str]:
+        """Ids of jobs that have changed since the last call; never waits."""
+
+
+class System:
+    """Safelight as one process sees it, on whatever backend."""
+
+    def __init__(
+        self, settings: Settings, ports: Ports, dead_letters: DeadLetters, renderer: SandboxedRenderer
+    ) -> None:
+        self.settings = settings
+        self.service = Service(settings, ports, Book(settings))
+        self.sweeper = Sweeper(self.service)
+        self.dead_letters = dead_letters
+        self._renderer = renderer
+
+    def health(self) -> dict[str, bool]:
+        """Which parts answer."""
+        return self.service.health()
+
+    def start_renderer(self) -> tuple[str, ...]:
+        """Make the renderer ready for its first job; name the locks that hold its children on this machine."""
+        return self._renderer.start()
+
+    def stop_receiving(self) -> None:
+        """Let this process's waiting worker go. Safe in a signal handler."""
+        self.service.ports.inbox.stop()
+
+    def tend(self) -> None:
+        """What the store needs from time to time: one process calls this every second or so."""
+
+    def clean(self) -> None:
+        """What the store needs with every sweep."""
+
+
+class OnOneMachine(System):
+    """On the embedded backend: one process tree that serves the files too."""
+
+    def __init__(
+        self, settings: Settings, ports: Ports, embedded: "Embedded", renderer: SandboxedRenderer
+    ) -> None:
+        super().__init__(settings, ports, embedded.dead_letters, renderer)
+        self._embedded = embedded
+
+    @property
+    def storage_path(self) -> str:
+        """What the paths of signed URLs begin with."""
+        from safelight.backends.embedded import STORAGE_PATH
+
+        return STORAGE_PATH
+
+    def storage_app(self) -> ASGIApp:
+        """What answers the signed URLs, below `storage_path`."""
+        return self._embedded.storage(self._created, cors_origins=self.settings.cors_origins)
+
+    def changes(self) -> ChangeSource:
+        """Tells this process which jobs change, whoever changes them. One process at a time: the front."""
+        return self._embedded.changes()
+
+    def health(self) -> dict[str, bool]:
+        return super().health() | {name: word == "ok" for name, word in self._embedded.health().items()}
+
+    def tend(self) -> None:
+        self._embedded.checkpoint()
+
+    def clean(self) -> None:
+        self._embedded.clean(self.service.ports.clock())
+
+    def _created(self, key: str, version: str, size: int) -> None:
+        self.service.dispatch(key, version, size)
+
+
+class OnAws(System):
+    """On AWS, where functions are handed what happens."""
+
+    def __init__(self, settings: Settings, ports: Ports, aws: "Aws", renderer: SandboxedRenderer) -> None:
+        super().__init__(settings, ports, aws.dead_letters, renderer)
+        self._aws = aws
+
+    def read_message(self, body: str) -> Wake | None:
+        """What the body of a queue's message says, or None if it is not one of ours."""
+        return self._aws.read_message(body)
+
+    def notice_in(self, record: dict[str, Any]) -> Notice | None:
+        """The notice that a record of the jobs table's stream carries, or None."""
+        return self._aws.notice_in(record)
+
+    def announce(self, notice: Notice) -> None:
+        """Tell the topic that a job has ended. Raise StorageUnavailable, or ConfigurationError without a topic."""
+        _require(self.settings, "topic_arn")
+        self._aws.announce(notice)
+
+
+def build(settings: Settings, *, url: str = "") -> AbstractContextManager[System]:
+    """Safelight on the backend that the settings name, for one process; closed when the block ends.
+
+    `url` is where clients reach this process, if it answers them. Raise ConfigurationError.
+    """
+    return build_on_aws(settings) if settings.backend == "aws" else build_on_one_machine(settings, url=url)
+
+
+@contextmanager
+def build_on_one_machine(settings: Settings, *, url: str = "") -> Iterator[OnOneMachine]:
+    """Safelight on the embedded backend. Raise ConfigurationError, also if the settings name another."""
+    from safelight.backends.embedded import Embedded
+
+    _only_embedded(settings)
+    clock = time.time
+    embedded = Embedded(
+        settings.data,
+        base_url=settings.public_url or url,
+        clock=clock,
+        download_seconds=settings.download_seconds,
+    )
+    renderer = SandboxedRenderer(settings)
+    try:
+        ports = Ports(
+            clock=clock,
+            blobs=embedded.blobs,
+            links=embedded.links,
+            jobs=embedded.jobs,
+            notices=embedded.notices,
+            queue=embedded.queue,
+            inbox=embedded.inbox,
+            records=embedded.records,
+            renderer=renderer,
+            together=embedded.together,
+        )
+        yield OnOneMachine(settings, ports, embedded, renderer)
+    finally:
+        renderer.close()
+        embedded.close()
+
+
+@contextmanager
+def build_on_aws(settings: Settings) -> Iterator[OnAws]:
+    """Safelight on AWS. Nothing is asked of AWS before it is needed. Raise ConfigurationError."""
+    from safelight.backends.aws import Aws
+
+    _require(settings, *_NEEDED_ON_AWS)
+    clock = time.time
+    aws = Aws(
+        region=settings.region,
+        uploads_bucket=settings.uploads_bucket,
+        processed_bucket=settings.processed_bucket,
+        jobs_table=settings.jobs_table,
+        records_table=settings.records_table,
+        queue_url=settings.queue_url,
+        dead_letter_url=settings.dead_letter_url,
+        topic_arn=settings.topic_arn,
+        retention=settings.retention_seconds,
+        download_seconds=settings.download_seconds,
+        clock=clock,
+    )
+    renderer = SandboxedRenderer(settings)
+    try:
+        ports = Ports(
+            clock=clock,
+            blobs=aws.blobs,
+            links=aws.links,
+            jobs=aws.jobs,
+            notices=aws.notices,
+            queue=aws.queue,
+            inbox=aws.inbox,
+            records=aws.records,
+            renderer=renderer,
+        )
+        yield OnAws(settings, ports, aws, renderer)
+    finally:
+        renderer.close()
+        aws.close()
+
+
+_NEEDED_ON_AWS: Final = ("uploads_bucket", "processed_bucket", "jobs_table", "records_table", "queue_url")
+
+
+def _require(settings: Settings, *names: str) -> None:
+    missing = [PREFIX + name.upper() for name in names if not getattr(settings, name)]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)}: not set, and the aws backend needs it; the stack's outputs have the value."
+        )
+
+
+def _only_embedded(settings: Settings) -> None:
+    if settings.backend != "embedded":
+        raise ConfigurationError(
+            f"{PREFIX}BACKEND is {settings.backend!r}, and the server of one machine is for 'embedded'; "
+            "on AWS the stack serves, and only workers run as processes."
+        )
+
+
+def check(settings: Settings) -> None:
+    """Raise the ConfigurationError that every `build_on_one_machine` would raise, apart from the data folder's."""
+    _only_embedded(settings)
+    Book(settings)
+
+
+class Site:
+    """The data folder of an embedded installation, in the hands of its one supervisor."""
+
+    def __init__(self, embedded: "Embedded") -> None:
+        self._embedded = embedded
+
+    def free_claims_of(self, worker: str) -> None:
+        """A worker has died: what it had goes on at once, instead of when its claim runs out."""
+        self._embedded.recover_worker(worker)
+
+
+@contextmanager
+def open_site(settings: Settings) -> Iterator[Site]:
+    """Own the data folder; what was under way when its last owner died goes on at once.
+
+    Raise ConfigurationError if the folder is in use or can not be written.
+    """
+    from safelight.backends.embedded import Embedded
+
+    _only_embedded(settings)
+    embedded = Embedded(settings.data)
+    try:
+        embedded.lock()
+        embedded.recover()
+        yield Site(embedded)
+    finally:
+        embedded.close()
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,280 @@
+"""Every error that Safelight raises on purpose.
+
+    SafelightError
+    ├── RequestError                   the caller can mend it; becomes a 4xx (or a 503 that asks to come back)
+    │   ├── InvalidRequest             invalid_request
+    │   ├── MissingJobId               missing_job_id
+    │   ├── JobNotFound                job_not_found
+    │   ├── NotAllowedNow              not_allowed_now
+    │   ├── UnknownRecipe              unknown_recipe
+    │   ├── RecipeInvalid              recipe_invalid
+    │   ├── SourceGone                 source_gone
+    │   ├── IdempotencyKeyReused       idempotency_key_reused
+    │   ├── IdempotencyKeyInUse        idempotency_key_in_use
+    │   └── Overloaded                 overloaded
+    ├── FileError                      the file is at fault, with proof: the job fails at once
+    │   ├── EmptyFile                  empty_file
+    │   ├── TooLarge                   too_large
+    │   ├── TypeNotAllowed             type_not_allowed
+    │   ├── TypeMismatch               type_mismatch
+    │   ├── ChecksumMismatch           checksum_mismatch
+    │   ├── TooManyPixels              too_many_pixels
+    │   ├── TooManyFrames              too_many_frames
+    │   ├── TooManyScans               too_many_scans
+    │   ├── TooMuchMetadata            too_much_metadata
+    │   ├── Truncated                  truncated
+    │   └── Unprocessable              unprocessable
+    ├── AttemptError                   this attempt failed and nothing proves the file guilty: tried again
+    │   ├── RenderTimedOut             render_timed_out
+    │   ├── RenderCrashed              render_crashed
+    │   ├── OutputTooLarge             output_too_large
+    │   ├── RendererUnavailable        renderer_unavailable
+    │   ├── StorageUnavailable         storage_unavailable
+    │   └── AttemptsUsedUp             attempts_used_up
+    ├── ClaimLost                      claim_lost           a newer claim exists; stop and write nothing
+    ├── BlobNotFound                   blob_not_found
+    ├── BlobExists                     blob_exists
+    ├── RecordConflict                 record_conflict
+    └── ConfigurationError             configuration        one line for the operator; exit code 3
+
+A class's docstring is its default message: one sentence that a person understands, then what to do next.
+Codes are stable; messages are not. HTTP statuses are mapped in one place, `entrypoints/api`.
+"""
+
+from typing import ClassVar
+
+
+class SafelightError(Exception):
+    """Something went wrong."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or " ".join((type(self).__doc__ or "").split())
+        super().__init__(self.message)
+
+
+# --- the caller's request ---------------------------------------------------------------------------------
+
+
+class RequestError(SafelightError):
+    """The request can not be carried out as it is."""
+
+    code = "request_error"
+
+
+class InvalidRequest(RequestError):
+    """The request is not of the expected form; see the API reference for the fields of this call."""
+
+    code = "invalid_request"
+
+
+class MissingJobId(RequestError):
+    """Missing jobId parameter"""
+
+    code = "missing_job_id"
+
+
+class JobNotFound(RequestError):
+    """Job not found"""
+
+    code = "job_not_found"
+
+
+class NotAllowedNow(RequestError):
+    """The job's state does not allow this; look at its status first."""
+
+    code = "not_allowed_now"
+
+
+class UnknownRecipe(RequestError):
+    """There is no recipe of that name; GET /recipes lists those there are."""
+
+    code = "unknown_recipe"
+
+
+class RecipeInvalid(RequestError):
+    """The recipe is not valid."""
+
+    code = "recipe_invalid"
+
+    def __init__(self, message: str | None = None, *, path: str = "") -> None:
+        self.path = path
+        super().__init__(f"{path}: {message}" if path and message else message)
+
+
+class SourceGone(RequestError):
+    """The original of this job is no longer kept; upload the file again."""
+
+    code = "source_gone"
+
+
+class IdempotencyKeyReused(RequestError):
+    """This Idempotency-Key was used before with another request; use a new key for a new request."""
+
+    code = "idempotency_key_reused"
+
+
+class IdempotencyKeyInUse(RequestError):
+    """A request with this Idempotency-Key is still being answered; repeat it in a moment."""
+
+    code = "idempotency_key_in_use"
+
+
+class Overloaded(RequestError):
+    """More work is waiting than can be finished in time; try again in a minute."""
+
+    code = "overloaded"
+
+
+# --- the file ---------------------------------------------------------------------------------------------
+
+
+class FileError(SafelightError):
+    """The file can not be processed."""
+
+    code = "file_error"
+
+
+class EmptyFile(FileError):
+    """The file is empty (0 bytes); upload it again."""
+
+    code = "empty_file"
+
+
+class TooLarge(FileError):
+    """The file is larger than allowed; make it smaller and upload it again."""
+
+    code = "too_large"
+
+
+class TypeNotAllowed(FileError):
+    """The file is not an image of a type that is accepted here; upload a JPEG, PNG, WebP, GIF or AVIF file."""
+
+    code = "type_not_allowed"
+
+
+class TypeMismatch(FileError):
+    """The file's content is of another type than was declared; declare the type that the file really has."""
+
+    code = "type_mismatch"
+
+
+class ChecksumMismatch(FileError):
+    """The file's SHA-256 is not the declared one, so it was damaged on the way; upload it again."""
+
+    code = "checksum_mismatch"
+
+
+class TooManyPixels(FileError):
+    """The image has more pixels than allowed; make it smaller and upload it again."""
+
+    code = "too_many_pixels"
+
+
+class TooManyFrames(FileError):
+    """The animation has more frames than allowed; shorten it and upload it again."""
+
+    code = "too_many_frames"
+
+
+class TooManyScans(FileError):
+    """The progressive JPEG has more scans than any camera or editor writes; save it again as a baseline JPEG."""
+
+    code = "too_many_scans"
+
+
+class TooMuchMetadata(FileError):
+    """The file carries more metadata than allowed; save it again without metadata."""
+
+    code = "too_much_metadata"
+
+
+class Truncated(FileError):
+    """The file ends before the image does, so a part of it is missing; upload it again."""
+
+    code = "truncated"
+
+
+class Unprocessable(FileError):
+    """The image is damaged and can not be decoded; open it in an editor, save it again and upload that."""
+
+    code = "unprocessable"
+
+
+# --- one attempt ------------------------------------------------------------------------------------------
+
+
+class AttemptError(SafelightError):
+    """Processing failed; it is tried again."""
+
+    code = "attempt_error"
+
+
+class RenderTimedOut(AttemptError):
+    """Processing the image took longer than allowed; a smaller image or a simpler recipe may help."""
+
+    code = "render_timed_out"
+
+
+class RenderCrashed(AttemptError):
+    """Processing the image stopped unexpectedly; a smaller image or a fresh export of it may help."""
+
+    code = "render_crashed"
+
+
+class OutputTooLarge(AttemptError):
+    """The result is larger than allowed; a smaller image or a simpler recipe may help."""
+
+    code = "output_too_large"
+
+
+class RendererUnavailable(AttemptError):
+    """The image processor could not be started; if this goes on, the operator has to look at the logs."""
+
+    code = "renderer_unavailable"
+
+
+class StorageUnavailable(AttemptError):
+    """Storage did not answer; if this goes on, the operator has to look at the logs."""
+
+    code = "storage_unavailable"
+
+
+class AttemptsUsedUp(AttemptError):
+    """Processing was cut off every time it was tried; a smaller image or a fresh export of it may help."""
+
+    code = "attempts_used_up"
+
+
+# --- between the parts ------------------------------------------------------------------------------------
+
+
+class ClaimLost(SafelightError):
+    """Another worker holds this job now."""
+
+    code = "claim_lost"
+
+
+class BlobNotFound(SafelightError):
+    """There is no such object."""
+
+    code = "blob_not_found"
+
+
+class BlobExists(SafelightError):
+    """An object of this key exists already, and outputs are never replaced."""
+
+    code = "blob_exists"
+
+
+class RecordConflict(SafelightError):
+    """The record was changed by somebody else in the meantime."""
+
+    code = "record_conflict"
+
+
+class ConfigurationError(SafelightError):
+    """The configuration is not usable."""
+
+    code = "configuration"

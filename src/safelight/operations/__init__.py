@@ -1,0 +1,181 @@
+"""What can be done to a picture. One file in this folder is one operation, found by itself: there is no list to edit.
+
+An operation is a frozen struct of its parameters and says what it does before any pixel is read:
+
+    size(before)      the size of the picture that comes out
+    edits(before)     the same as turns and marks, if that is all it does: then no path has to decode more than it must
+    touches(before)   the regions that change, or None for all of the picture
+    draw(picture)     the doing
+
+Importing this package loads neither pyvips nor Pillow; drawing does.
+"""
+
+import importlib
+import pkgutil
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Final, Self
+
+import msgspec
+
+if TYPE_CHECKING:
+    import pyvips
+
+ORIGINAL: Final = "original"
+"""What `use` names when it means the picture as it was uploaded."""
+
+StepName = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}$", title="a name of a-z, 0-9, - and _, 40 at most")
+]
+
+
+class Size(msgspec.Struct, frozen=True):
+    """A picture's size in pixels as stored, and how it is to be turned to stand upright (EXIF's 1 to 8)."""
+
+    width: int
+    height: int
+    orientation: int = 1
+
+
+class Region(msgspec.Struct, frozen=True):
+    """A rectangle of pixels inside a picture, counted from its top left corner."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """Set upright a picture that is stored with this EXIF orientation, 2 to 8."""
+
+    orientation: int
+
+    def draw(self, picture: "pyvips.Image") -> "pyvips.Image":
+        """Turn the pixels. They are gathered first: turning reads columns, and a streaming decoder gives rows."""
+        angle, mirrored = UPRIGHT[self.orientation]
+        picture = picture.copy_memory()
+        if angle:
+            picture = picture.rot(f"d{angle}")
+        return picture.fliphor() if mirrored else picture
+
+
+UPRIGHT: Final = {
+    2: (0, True),
+    3: (180, False),
+    4: (180, True),
+    5: (90, True),
+    6: (90, False),
+    7: (270, True),
+    8: (270, False),
+}
+"""What undoes an orientation: degrees clockwise, then whether to mirror left to right (EXIF 2.32, 4.6.4, tag 274)."""
+
+
+class Layer(msgspec.Struct, frozen=True):
+    """One colour (sRGB, 0–255) laid over a region; `alpha` holds its opacity, a byte a pixel, row by row."""
+
+    colour: tuple[int, int, int]
+    alpha: bytes
+
+    @property
+    def grey(self) -> bool:
+        """Whether a picture without colour can carry it."""
+        return len(set(self.colour)) == 1
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """Layers to be blended over one region, the lowest first: where and what, however the pixels are stored."""
+
+    region: Region
+    layers: tuple[Layer, ...]
+
+    def draw(self, picture: "pyvips.Image") -> "pyvips.Image":
+        """Blend the region alone and put it back. Grey or RGB, 8 or 16 bits, with or without alpha; never CMYK."""
+        import pyvips
+
+        where = self.region
+        if picture.bands < 3 and not all(layer.grey for layer in self.layers):
+            picture = picture.colourspace("rgb16" if picture.format == "ushort" else "srgb")
+        full = 65535.0 if picture.format == "ushort" else 255.0
+        part = picture.crop(where.left, where.top, where.width, where.height)
+        below = part[-1] / full if part.hasalpha() else None
+        colour = part[:-1] if part.hasalpha() else part
+        for layer in self.layers:
+            alpha = pyvips.Image.new_from_memory(layer.alpha, where.width, where.height, 1, "uchar") / 255
+            ink = [value * full / 255 for value in layer.colour[: colour.bands]]
+            weight = alpha
+            if below is not None:
+                # Porter and Duff's "over" on straight alpha; where both are clear libvips gives 0 / 0 = 0.
+                above = alpha + below * (1 - alpha)
+                weight = alpha / above
+                below = above
+            colour = colour + (colour * -1 + ink) * weight
+        if below is not None:
+            colour = colour.bandjoin(below * full)
+        part = colour.rint().cast(picture.format).copy(interpretation=picture.interpretation)
+        return picture.insert(part, where.left, where.top)
+
+
+Edit = Turn | Mark
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+class Operation(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="op", tag=_snake_case
+):
+    """The base of every operation. `op` in a recipe is the class's name in snake_case."""
+
+    use: StepName = ORIGINAL
+    """The step whose result this one works on; `original` is the picture as it was uploaded."""
+
+    def size(self, before: Size) -> Size:
+        """The size of the result."""
+        return before
+
+    def edits(self, before: Size) -> tuple[Edit, ...] | None:
+        """All that is done, as turns and marks; None if it is more than that."""
+        raise NotImplementedError
+
+    def touches(self, before: Size) -> tuple[Region, ...] | None:
+        """The regions whose pixels change; None if that is all of them."""
+        edits = self.edits(before)
+        if edits is None:
+            return None
+        marks = tuple(edit.region for edit in edits if isinstance(edit, Mark))
+        return marks if len(marks) == len(edits) else None
+
+    def draw(self, picture: "pyvips.Image", before: Size) -> "pyvips.Image":
+        """Do it to one frame. An operation that is more than its edits does it here."""
+        for edit in self.edits(before) or ():
+            picture = edit.draw(picture)
+        return picture
+
+    def faults(self) -> Iterator[tuple[str, str]]:
+        """What is wrong with the parameters that their types can not say: field, as recipes call it, and complaint."""
+        yield from ()
+
+    @classmethod
+    def prepare(cls) -> None:
+        """Load whatever drawing needs: where pictures are rendered, no file can be opened any more."""
+
+    @classmethod
+    def name(cls) -> str:
+        """What a recipe calls it."""
+        return str(cls.__struct_config__.tag)
+
+    def using(self, step: str) -> Self:
+        """The same, working on another step's result."""
+        return msgspec.structs.replace(self, use=step)
+
+
+@cache
+def catalogue() -> dict[str, type[Operation]]:
+    """Every operation by its name, in alphabetical order."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return {cls.name(): cls for cls in sorted(Operation.__subclasses__(), key=lambda cls: cls.name())}

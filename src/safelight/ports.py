@@ -1,0 +1,318 @@
+"""The contracts with the world. The rules that every backend keeps stand in the docstrings.
+
+Every port raises `StorageUnavailable` when the world does not answer; vendor errors never pass it. All calls are
+synchronous, may come from several threads at once, and may be repeated: the second call changes nothing more.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import IO, Final, Generic, Protocol, TypeVar
+
+from safelight.model import Job, JobState, Notice, Source, Value, Wake
+
+Clock = Callable[[], float]
+"""Gives the time: Unix seconds, UTC."""
+
+T = TypeVar("T")
+
+
+class Page(Value, Generic[T], frozen=True):
+    """A part of a listing. `cursor` asks for the next part; None at the end."""
+
+    items: tuple[T, ...]
+    cursor: str | None = None
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+class BlobInfo(Value, frozen=True):
+    """One version of one object. `modified_at` is by the storage's own clock, which may count whole seconds only."""
+
+    key: str
+    version: str
+    bytes: int
+    modified_at: float
+
+
+class Blobs(Protocol):
+    """Objects by key. Keys begin with `uploads/` (versioned: every put makes a version) or `processed/` (written
+    once, never replaced)."""
+
+    def head(self, key: str, version: str | None = None) -> BlobInfo | None:
+        """The newest version, or the one asked for. None if there is none, or can be none: no key is an error."""
+
+    def open(self, key: str, version: str | None = None) -> IO[bytes]:
+        """A readable, seekable file with a descriptor of its own; the caller closes it. Raise BlobNotFound."""
+
+    def put(self, key: str, file: IO[bytes], *, content_type: str) -> BlobInfo:
+        """Store `file` from its beginning to its end. When this returns, the object is whole, visible and durable;
+        before, nobody can see any of it. Raise BlobExists for a `processed/` key that was written before,
+        InvalidRequest for what can not be a key, StorageUnavailable if `delete` erased the prefix meanwhile."""
+
+    def delete(self, prefix: str) -> int:
+        """Erase every version of every object below `prefix`, which ends with `/`, and unfinished uploads there; or
+        of the one object whose whole key it is. Return how many objects went. Nothing there is not an error."""
+
+    def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
+        """The newest versions of the objects below `prefix`, ordered by key."""
+
+
+class UploadGrant(Value, frozen=True):
+    """What a signed upload allows. Whatever is not None is signed: the upload must match it.
+
+    Not every storage has a form that refuses to overwrite: `links.upload` may raise InvalidRequest for POST with
+    `overwrite=False`.
+    """
+
+    key: str
+    expires_in: int
+    max_bytes: int
+    method: str = "PUT"
+    content_type: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    overwrite: bool = True
+
+
+class UploadLink(Value, frozen=True):
+    """How to upload: for PUT send exactly `headers`; for POST send `fields` and then `file` as a form."""
+
+    method: str
+    url: str
+    headers: dict[str, str] = {}
+    fields: dict[str, str] = {}
+
+
+LINKS_SIGNED_EVERY: Final = 1800
+"""Seconds. Download URLs signed between two multiples of this are the same."""
+
+
+class Links(Protocol):
+    """Signed URLs, with S3's answers to wrong use: status and XML error code."""
+
+    def upload(self, grant: UploadGrant) -> UploadLink:
+        """A URL that takes one upload of this kind."""
+
+    def download(self, key: str, *, filename: str, content_type: str, inline: bool = False) -> str:
+        """A URL that gives the object as `content_type`, to be saved as `filename`. Signed as of the last
+        multiple of `LINKS_SIGNED_EVERY`, so that it stays the same for a while, and good for at least an hour."""
+
+
+# --- the truth about jobs ---------------------------------------------------------------------------------
+
+
+class Jobs(Protocol):
+    """The job records: the truth. Every write is atomic, durable when it returns, and conditional on nobody having
+    written in between."""
+
+    def create(self, job: Job) -> None:
+        """Store a new job. Its id is random, so it can not exist; a repeat of the very same job is harmless."""
+
+    def get(self, job_id: str) -> Job:
+        """The job as last written, never an older state. Raise JobNotFound."""
+
+    def update(self, job_id: str, change: Callable[[Job], Job], *, known: Job | None = None) -> Job:
+        """Apply a transition: read, change and write as one atomic step. Return the job as it is afterwards.
+
+        `change` is pure and may be called again when somebody else wrote in between. If it returns the very job it
+        was given, nothing is written; if it raises, nothing is written and the error passes through. If the write
+        needs a notice (`model.notice_of`), the notice is stored by the same write. `known` is the caller's newest
+        copy: a backend may try it first and save the read. Raise JobNotFound.
+        """
+
+    def delete(self, job_id: str) -> None:
+        """Erase the record. Deleting what is not there is not an error."""
+
+    def due(self, now: float, *, limit: int = 100) -> list[Job]:
+        """Jobs whose `due_at` has passed, the longest overdue first."""
+
+    def list(
+        self, owner: str, *, state: JobState | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[Job]:
+        """The owner's jobs, newest first. Raise InvalidRequest for a cursor that is not one of ours."""
+
+
+class Notices(Protocol):
+    """The outbox: notices stored with the writes that caused them, until they are delivered."""
+
+    def pending(self, now: float, *, limit: int = 100) -> list[Notice]:
+        """Notices to deliver now, those due longest first. The same notice may be handed out again: receivers know
+        its id."""
+
+    def settle(self, notice_id: str) -> None:
+        """The notice is delivered, or nobody wants it."""
+
+    def postpone(self, notice_id: str, until: float) -> None:
+        """Delivery failed; hand the notice out again from then."""
+
+
+# --- the queue --------------------------------------------------------------------------------------------
+
+
+class Queue(Protocol):
+    """Wakes workers. Delivers at least once and in any order, and may lose nothing that `send` returned for."""
+
+    def send(self, wake: Wake, *, delay: float = 0.0) -> None:
+        """Wake a worker for this job, not before `delay` seconds. A second wake for a waiting job may merge: the
+        earlier time counts. One for a job whose message is in flight is delivered after that one is done with."""
+
+    def depth(self) -> int:
+        """About how many messages wait or are in flight."""
+
+
+class Delivery(Value, frozen=True):
+    """A message in the hands of one worker. `receipt` names this delivery, `received` counts from 1."""
+
+    wake: Wake
+    receipt: str
+    received: int
+
+
+class Inbox(Protocol):
+    """The worker's side of the queue. Messages are handed out fairly by group: one caller's thousand jobs do not
+    starve another's one. How strictly is the backend's: in turn on one machine, about so on SQS."""
+
+    def receive(self, *, wait: float, visibility: float) -> Delivery | None:
+        """The next message, hidden from others for `visibility` seconds; None after `wait` seconds without one.
+        Sleeps until there is something to do. A message received too often moves to the dead letters."""
+
+    def ack(self, delivery: Delivery) -> None:
+        """The message is done with. A stale receipt is not an error."""
+
+    def extend(self, delivery: Delivery, visibility: float) -> None:
+        """Keep the message hidden for that long from now. A stale receipt is not an error."""
+
+    def retry(self, delivery: Delivery, delay: float) -> None:
+        """Hand the message out again after `delay` seconds. A stale receipt is not an error."""
+
+    def stop(self) -> None:
+        """Let every `receive` of this process return None as soon as it can, now and later: the worker is asked to
+        stop. Safe in a signal handler."""
+
+
+class DeadLetter(Value, frozen=True):
+    """A message that was handed out too often, and why it was given up. Where the queue does not say when that was,
+    `died_at` is when the message was sent, and `received` may count looks at the dead letter too."""
+
+    wake: Wake
+    received: int
+    died_at: float
+    reason: str
+
+
+class DeadLetters(Protocol):
+    """What the queue gave up on. Nothing but people reads it."""
+
+    def dead(self, *, cursor: str | None = None, limit: int = 100) -> Page[DeadLetter]:
+        """A part of the dead letters."""
+
+    def redrive(self, job_id: str) -> bool:
+        """Put the dead letter of this job back into the queue. False if there is none."""
+
+
+# --- everything small -------------------------------------------------------------------------------------
+
+
+class Record(Value, frozen=True):
+    """A small value under a partition and a key. `version` starts at 1 and grows with every write. `expires_at` may be
+    kept in whole seconds, rounded up."""
+
+    partition: str
+    key: str
+    value: bytes
+    version: int
+    expires_at: float | None = None
+
+
+class Records(Protocol):
+    """A small store with conditional writes: idempotency answers, API keys, quotas, endpoints, recipes. What has
+    expired is not there, whether it was removed already or not."""
+
+    def get(self, partition: str, key: str) -> Record | None:
+        """The record as last written."""
+
+    def put(
+        self,
+        partition: str,
+        key: str,
+        value: bytes,
+        *,
+        expected: int | None = None,
+        expires_at: float | None = None,
+    ) -> Record:
+        """Write if the record's version is `expected`: 0 for "there is none", None for "whatever it is".
+        Raise RecordConflict if it is another."""
+
+    def delete(self, partition: str, key: str) -> None:
+        """Remove the record. Deleting what is not there is not an error."""
+
+    def list(
+        self, partition: str, *, prefix: str = "", cursor: str | None = None, limit: int = 100
+    ) -> Page[Record]:
+        """The partition's records whose key begins with `prefix`, ordered by key."""
+
+
+# --- pictures ---------------------------------------------------------------------------------------------
+
+
+class Rendered(Value, frozen=True):
+    """One rendition as it comes from the renderer: `file` is open at its beginning and holds `bytes` bytes."""
+
+    name: str
+    extension: str
+    content_type: str
+    file: IO[bytes]
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+    frames: int = 1
+    primary: bool = False
+    placeholder: str | None = None
+
+
+class Rendering(Value, frozen=True):
+    """All that one original became, and what was read of the original. The caller closes the files."""
+
+    source: Source
+    outputs: tuple[Rendered, ...]
+
+    def close(self) -> None:
+        """Close the files of all outputs."""
+        for output in self.outputs:
+            output.file.close()
+
+
+class Renderer(Protocol):
+    """Turns an original into its renditions, without trusting it."""
+
+    def render(self, file: IO[bytes], source: Source, recipe: bytes) -> Rendering:
+        """Render `file`, which has a descriptor, by the recipe (its canonical JSON).
+
+        Raise FileError if the file is at fault, AttemptError if something else stopped the attempt. Bounded in time
+        and memory. `source` comes back with what was read of the picture.
+        """
+
+    def close(self) -> None:
+        """Stop what the renderer runs. Rendering in progress ends with RendererUnavailable."""
+
+
+# --- all of them ------------------------------------------------------------------------------------------
+
+
+class Ports(Value, frozen=True):
+    """The world as one backend gives it. Only `bootstrap` and tests put one together."""
+
+    clock: Clock
+    blobs: Blobs
+    links: Links
+    jobs: Jobs
+    notices: Notices
+    queue: Queue
+    inbox: Inbox
+    records: Records
+    renderer: Renderer
+    together: Callable[[], AbstractContextManager[None]] = nullcontext
+    """What a thread writes to jobs and queue inside this block is one commit where the backend can do that. Elsewhere
+    each write stands for itself, in the order written: nothing may depend on more."""

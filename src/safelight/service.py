@@ -1,0 +1,536 @@
+"""The use cases, in the order of a job's life. Everything the pipeline does, it does through here.
+
+    request_upload → dispatch → process → describe        the way of an upload
+    list_jobs, render_again, cancel, retry, delete        what a client may do besides
+
+The job record is the truth; the queue only wakes workers. So every method may run twice, at once, or be cut off
+anywhere: the second run changes nothing, and what was cut off becomes due and is swept up (`sweeper`).
+"""
+
+import json
+import logging
+import random
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from safelight.config import Settings
+from safelight.errors import (
+    AttemptError,
+    AttemptsUsedUp,
+    BlobNotFound,
+    ChecksumMismatch,
+    ClaimLost,
+    EmptyFile,
+    FileError,
+    InvalidRequest,
+    JobNotFound,
+    Overloaded,
+    RenderCrashed,
+    RenderTimedOut,
+    SafelightError,
+    SourceGone,
+    StorageUnavailable,
+    TooLarge,
+    Truncated,
+    TypeMismatch,
+)
+from safelight.heartbeat import Heartbeat, Worker
+from safelight.model import (
+    MINUTE,
+    Claim,
+    Failure,
+    Job,
+    JobState,
+    Moment,
+    Output,
+    RecipeRef,
+    Source,
+    Stage,
+    Upload,
+    Value,
+    Wake,
+    job_id_of,
+    new_id,
+    output_key,
+    upload_key,
+)
+from safelight.ports import Page, Ports, Rendered, UploadGrant, UploadLink
+from safelight.recipes import Book, canonical, digest, parse
+
+log = logging.getLogger(__name__)
+
+LOOK_FOR_UPLOAD_EVERY: Final = 10 * MINUTE
+"""How often the sweeper looks whether an upload came whose event was lost."""
+
+WAKE_AGAIN_AFTER: Final = 10 * MINUTE
+"""How long a queued job may wait before the sweeper takes its message for lost and sends another."""
+
+TIDY_AFTER: Final = 10 * MINUTE
+"""How long after its end a job's losing attempts are removed: by then none of them still runs."""
+
+DELETED_KEPT: Final = 24 * 60 * MINUTE
+"""How long it is remembered that a job was deleted, so that deleting it twice gives the same answer."""
+
+SUSPICIOUS: Final = frozenset({RenderTimedOut.code, RenderCrashed.code})
+"""Ends of an attempt that the file may well have caused: such a job is tried once more, not five times."""
+
+
+RecipeChoice = str | dict[str, Any] | None
+"""A recipe's name, a recipe itself, or None for the default."""
+
+RECIPES: Final = "recipes"
+DELETED: Final = "deleted"
+"""Partitions of the records: recipes by digest, and which jobs were deleted by whom."""
+
+RECIPES_KEPT: Final = 256
+"""How many recipes a process remembers."""
+
+LOOK_AT_QUEUE_EVERY: Final = 2.0
+"""How old, in seconds, the queue's length may be when a request is judged by it."""
+
+
+class UploadRequest(Value, frozen=True):
+    """What a client may say about the upload it asks for."""
+
+    filename: str | None = None
+    content_type: str | None = None
+    size: int | None = None
+    sha256: str | None = None
+    recipe: RecipeChoice = None
+    metadata: dict[str, str] = {}
+    method: Literal["PUT", "POST"] = "PUT"
+    overwrite: bool = True
+
+
+class Service:
+    """The pipeline, on whatever `ports` it is given."""
+
+    def __init__(self, settings: Settings, ports: Ports, book: Book) -> None:
+        self.settings = settings
+        self.ports = ports
+        self.book = book
+        self._published: set[str] = set()
+        self._recipes: dict[str, bytes] = {}
+        self._queue_looked_at = float("-inf")
+        self._queue_full = False
+
+    # --- 1. the client asks ---------------------------------------------------------------------------
+
+    def request_upload(self, owner: str, request: UploadRequest) -> Job:
+        """Create the job of an upload; `upload_link` gives its URL.
+
+        Raise Overloaded, TooLarge for a declared size over the limit, UnknownRecipe, RecipeInvalid, InvalidRequest.
+        """
+        self._refuse_overload()
+        if request.size is not None and request.size > self.settings.max_bytes:
+            raise TooLarge(
+                f"The largest upload is {self.settings.max_bytes} bytes; {request.size} were declared."
+            )
+        if request.size == 0:
+            raise EmptyFile("An empty file can not be processed; declare the size that the file really has.")
+        if request.method == "POST" and not request.overwrite:
+            raise InvalidRequest(
+                "overwrite: false goes with method PUT; forms can not promise it everywhere."
+            )
+        recipe = self._publish(request.recipe)
+        now = self.ports.clock()
+        job_id = new_id()
+        filename = request.filename or f"{new_id()}.jpg"
+        job = Job(
+            id=job_id,
+            owner=owner,
+            state=JobState.PENDING,
+            stage=Stage.AWAITING_UPLOAD,
+            created_at=now,
+            updated_at=now,
+            due_at=now + LOOK_FOR_UPLOAD_EVERY,
+            upload=Upload(
+                filename=filename,
+                key=upload_key(job_id, filename),
+                method=request.method,
+                content_type=request.content_type,
+                size=request.size,
+                sha256=request.sha256.lower() if request.sha256 else None,
+                overwrite=request.overwrite,
+            ),
+            recipe=recipe,
+            metadata=request.metadata,
+            timeline=(Moment(at=now, state=JobState.PENDING),),
+        )
+        self.ports.jobs.create(job)
+        return job
+
+    def upload_link(self, job: Job) -> UploadLink:
+        """A newly signed URL for the job's upload, bound to whatever the client declared."""
+        upload = job.upload
+        return self.ports.links.upload(
+            UploadGrant(
+                key=upload.key,
+                expires_in=self.settings.upload_seconds,
+                max_bytes=self.settings.max_bytes,
+                method=upload.method,
+                content_type=upload.content_type,
+                size=upload.size,
+                sha256=upload.sha256,
+                overwrite=upload.overwrite,
+            )
+        )
+
+    # --- 2. storage says that the file is there -------------------------------------------------------
+
+    def dispatch(self, key: str, version: str, size: int) -> Job | None:
+        """An object was created: pin its version on the job, then wake a worker. None if it is no job's upload.
+
+        A repeated or late event finds the work done. If the wake-up is lost, the sweeper sends another.
+        """
+        job_id = job_id_of(key)
+        if job_id is None:
+            return None
+        now = self.ports.clock()
+
+        def received(job: Job) -> Job:
+            if job.upload.key != key:
+                return job
+            source = Source(key=key, version=version, bytes=size)
+            return job.received(source, now=now, due_at=now + WAKE_AGAIN_AFTER)
+
+        try:
+            with self.ports.together():
+                job = self.ports.jobs.update(job_id, received)
+                if job.state is JobState.PENDING and job.source and job.source.version == version:
+                    self.wake(job)
+        except JobNotFound:
+            self._drop_upload_of_deleted(job_id)
+            return None
+        return job
+
+    # --- 3. a worker takes it -------------------------------------------------------------------------
+
+    def process(self, wake: Wake, worker: Worker) -> float | None:
+        """Carry a job from its claim to its end: claim, fetch, render, store, complete.
+
+        Return None if the message is done with, or the seconds after which it has to be delivered again.
+        """
+        now = self.ports.clock()
+        token = new_id()
+        claim = Claim(token=token, worker=worker.name, until=now + self.settings.lease_seconds)
+        try:
+            job = self.ports.jobs.update(wake.job_id, lambda job: job.claimed(claim, now=now))
+        except JobNotFound:
+            return None
+        if not job.held_by(token):
+            return None  # it has ended, somebody works on it, or its next attempt has a message of its own
+        with Heartbeat(self.ports, self.settings.lease_seconds, job, token, worker) as heartbeat:
+            try:
+                self._attempt(job, token, heartbeat, worker)
+            except (ClaimLost, JobNotFound):
+                log.info("claim lost", extra={"job": job.id})
+                self.ports.blobs.delete(attempt_prefix(job.id, token))
+            except (FileError, SourceGone) as error:
+                self._fail(job, token, error)
+            except Exception as error:
+                return self._release_or_fail(job, token, error, worker)
+        return None
+
+    def _attempt(self, job: Job, token: str, heartbeat: Heartbeat, worker: Worker) -> None:
+        if job.attempt > self.settings.max_attempts:
+            raise AttemptsUsedUp
+        assert job.source is not None, "a claimable job has a source"
+        self._refuse_by_size(job, job.source)
+        recipe = self._recipe_of(job)
+        try:
+            original = self.ports.blobs.open(job.source.key, job.source.version)
+        except BlobNotFound:
+            raise SourceGone from None
+        with original:
+            heartbeat.stage = Stage.RENDERING
+            rendering = self.ports.renderer.render(original, job.source, recipe)
+        worker.rendered()
+        try:
+            self._refuse_by_promise(job.upload, rendering.source)
+            heartbeat.stage = Stage.STORING
+            outputs = tuple(self._store(job, token, rendered) for rendered in rendering.outputs)
+        finally:
+            rendering.close()
+        now = self.ports.clock()
+        # What earlier attempts left is tidied soon; everything goes at the end of retention.
+        keep = TIDY_AFTER if job.attempt > 1 else self.settings.retention_seconds
+        self.ports.jobs.update(
+            job.id,
+            lambda job: job.completed(token, rendering.source, outputs, now=now, due_at=now + keep),
+            known=heartbeat.job,
+        )
+        log.info("completed", extra={"job": job.id, "seconds": round(now - job.updated_at, 3)})
+
+    def _refuse_by_size(self, job: Job, source: Source) -> None:
+        if source.bytes == 0:
+            raise EmptyFile
+        if source.bytes > self.settings.max_bytes:
+            raise TooLarge(f"The file has {source.bytes} bytes and {self.settings.max_bytes} are allowed.")
+        if job.upload.size is not None and source.bytes != job.upload.size:
+            raise Truncated(
+                f"{job.upload.size} bytes were declared and {source.bytes} arrived; upload it again."
+            )
+
+    def _refuse_by_promise(self, upload: Upload, found: Source) -> None:
+        """What the client declared binds it: a file that turns out to be another is not the one it meant."""
+        if upload.sha256 and found.sha256 not in (None, upload.sha256):
+            raise ChecksumMismatch
+        declared = (upload.content_type or "").partition(";")[0].strip().lower()
+        declared = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}.get(declared, declared)
+        if declared.startswith("image/") and found.content_type not in (None, declared):
+            raise TypeMismatch(
+                f"{declared} was declared and the file is {found.content_type}; declare the type it really has."
+            )
+
+    def _store(self, job: Job, token: str, rendered: Rendered) -> Output:
+        key = output_key(job.id, token, rendered.name, rendered.extension)
+        self.ports.blobs.put(key, rendered.file, content_type=rendered.content_type)
+        return Output(
+            name=rendered.name,
+            key=key,
+            content_type=rendered.content_type,
+            width=rendered.width,
+            height=rendered.height,
+            bytes=rendered.bytes,
+            sha256=rendered.sha256,
+            frames=rendered.frames,
+            primary=rendered.primary,
+            placeholder=rendered.placeholder,
+        )
+
+    def _fail(self, job: Job, token: str, error: SafelightError) -> None:
+        """The end without outputs, unless the claim is lost: then it is not ours to say."""
+        now = self.ports.clock()
+        failure = Failure(code=error.code, message=error.message)
+        try:
+            self.ports.jobs.update(
+                job.id, lambda job: job.failed(token, failure, now=now, due_at=now + TIDY_AFTER)
+            )
+            log.info("failed", extra={"job": job.id, "code": error.code})
+        except (ClaimLost, JobNotFound):
+            log.info("claim lost", extra={"job": job.id})
+            self.ports.blobs.delete(attempt_prefix(job.id, token))
+
+    def _release_or_fail(self, job: Job, token: str, error: Exception, worker: Worker) -> float | None:
+        """Nothing proves the file guilty: give the job back for another attempt, unless they are used up."""
+        if worker.stopping():
+            return self._release(job, token, None, 0.0)
+        if not isinstance(error, AttemptError):
+            log.error("unexpected error", extra={"job": job.id}, exc_info=error)
+            error = AttemptError("Processing failed for a reason inside; the operator finds it in the logs.")
+        log.warning("attempt failed", extra={"job": job.id, "attempt": job.attempt, "code": error.code})
+        twice = (
+            error.code in SUSPICIOUS and job.last_failure is not None and job.last_failure.code in SUSPICIOUS
+        )
+        if twice or job.attempt >= self.settings.max_attempts:
+            self._fail(job, token, error)
+            return None
+        delay = retry_delay(job.attempt)
+        return self._release(job, token, Failure(code=error.code, message=error.message), delay)
+
+    def _release(self, job: Job, token: str, failure: Failure | None, delay: float) -> float | None:
+        now = self.ports.clock()
+        try:
+            self.ports.jobs.update(
+                job.id, lambda job: job.released(token, now=now, retry_at=now + delay, failure=failure)
+            )
+        except (ClaimLost, JobNotFound):
+            self.ports.blobs.delete(attempt_prefix(job.id, token))
+            return None
+        self.ports.blobs.delete(attempt_prefix(job.id, token))
+        return delay
+
+    # --- 4. the client looks --------------------------------------------------------------------------
+
+    def describe(self, owner: str, job_id: str) -> Job:
+        """The job. Raise JobNotFound, also for another's job."""
+        job = self.ports.jobs.get(job_id)
+        if job.owner != owner:
+            raise JobNotFound
+        return job
+
+    def download_links(self, job: Job) -> dict[str, str]:
+        """A signed URL for each output of a COMPLETED job, by the output's name."""
+        name = job.upload.filename.rpartition("/")[2]
+        stem = (name.rpartition(".")[0] or name).strip(".") or "image"
+        return {
+            output.name: self.ports.links.download(
+                output.key,
+                filename=f"{stem}{'' if output.primary else '-' + output.name}.{output.key.rpartition('.')[2]}",
+                content_type=output.content_type,
+            )
+            for output in job.outputs
+        }
+
+    def list_jobs(
+        self, owner: str, *, state: JobState | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[Job]:
+        """The owner's jobs, newest first. Raise InvalidRequest for a cursor that is not one of ours."""
+        return self.ports.jobs.list(owner, state=state, cursor=cursor, limit=limit)
+
+    # --- 5. what else a client may do -----------------------------------------------------------------
+
+    def render_again(self, owner: str, job_id: str, recipe: RecipeChoice = None) -> Job:
+        """A new job on the kept original of an earlier one. Raise SourceGone if it is not kept any more."""
+        self._refuse_overload()
+        earlier = self.describe(owner, job_id)
+        reference = self._publish(recipe)
+        source = earlier.source
+        if source is None or self.ports.blobs.head(source.key, source.version) is None:
+            raise SourceGone
+        now = self.ports.clock()
+        job = Job(
+            id=new_id(),
+            owner=owner,
+            state=JobState.PENDING,
+            stage=Stage.QUEUED,
+            created_at=now,
+            updated_at=now,
+            due_at=now + WAKE_AGAIN_AFTER,
+            upload=earlier.upload,
+            source=source,
+            recipe=reference,
+            metadata=earlier.metadata,
+            rendered_from=earlier.id,
+            timeline=(Moment(at=now, state=JobState.PENDING),),
+        )
+        self.ports.jobs.create(job)
+        self.wake(job)
+        return job
+
+    def cancel(self, owner: str, job_id: str) -> Job:
+        """No result is wanted any more. Canceling twice is the same; raise NotAllowedNow after another end."""
+        self.describe(owner, job_id)
+        now = self.ports.clock()
+        return self.ports.jobs.update(job_id, lambda job: job.canceled(now=now, due_at=now + TIDY_AFTER))
+
+    def retry(self, owner: str, job_id: str) -> Job:
+        """Start a FAILED or CANCELED job again. A job on its way stays so; raise NotAllowedNow otherwise."""
+        self.describe(owner, job_id)
+        now = self.ports.clock()
+        job = self.ports.jobs.update(job_id, lambda job: job.retried(now=now, due_at=now + WAKE_AGAIN_AFTER))
+        if job.stage is Stage.QUEUED:
+            self.wake(job)
+        elif job.stage is Stage.AWAITING_UPLOAD and (found := self.ports.blobs.head(job.upload.key)):
+            # It landed while the job was canceled, and its event will not come again.
+            return self.dispatch(found.key, found.version, found.bytes) or job
+        return job
+
+    def delete(self, owner: str, job_id: str) -> None:
+        """Erase the record, the original and all outputs, every version. Deleting twice is the same."""
+        try:
+            job = self.describe(owner, job_id)
+        except JobNotFound:
+            gone = self.ports.records.get(DELETED, job_id)
+            if gone is not None and gone.value == owner.encode():
+                self._erase_files(job_id)  # the first time may have been cut off before it came to them
+                return
+            raise
+        now = self.ports.clock()
+        self.ports.records.put(DELETED, job_id, owner.encode(), expires_at=now + DELETED_KEPT)
+        self.erase(job)
+
+    def erase(self, job: Job) -> None:
+        """Remove a job and all that belongs to it. A worker that still has it finds its claim lost."""
+        # While the record is there, whoever is cut off can begin again: so the files go before it. They go once more
+        # after it, when no worker can complete the job and name what was stored meanwhile.
+        self._erase_files(job.id)
+        self.ports.jobs.delete(job.id)
+        self._erase_files(job.id)
+
+    def _erase_files(self, job_id: str) -> None:
+        self.ports.blobs.delete(f"processed/uploads/{job_id}/")
+        self.ports.blobs.delete(f"uploads/{job_id}/")
+
+    def health(self) -> dict[str, bool]:
+        """Which parts answer."""
+        nobody = "00000000-0000-0000-0000-000000000000"
+        return {
+            "jobs": _answers(lambda: self.ports.jobs.get(nobody)),
+            "records": _answers(lambda: self.ports.records.get(RECIPES, nobody)),
+            "queue": _answers(self.ports.queue.depth),
+            "storage": _answers(lambda: self.ports.blobs.head(f"uploads/{nobody}/nothing")),
+        }
+
+    # --- shared -------------------------------------------------------------------------------------------
+
+    def wake(self, job: Job) -> None:
+        """Send the message that makes a worker look at the job."""
+        assert job.source is not None
+        self.ports.queue.send(Wake(job_id=job.id, key=job.source.key, group=job.owner))
+
+    def _refuse_overload(self) -> None:
+        now = self.ports.clock()
+        if now - self._queue_looked_at >= LOOK_AT_QUEUE_EVERY:
+            self._queue_looked_at = now
+            self._queue_full = self.ports.queue.depth() >= self.settings.max_queue
+        if self._queue_full:
+            raise Overloaded
+
+    def _publish(self, choice: RecipeChoice) -> RecipeRef:
+        """Resolve the recipe that a client chose, and keep its content where every worker finds it."""
+        if isinstance(choice, dict):
+            if not self.settings.inline_recipes:
+                raise InvalidRequest(
+                    "Recipes inside a request are turned off here; name one of GET /recipes."
+                )
+            recipe = parse(json.dumps(choice).encode())
+            self._keep_for_a_while(digest(recipe), canonical(recipe))
+            return RecipeRef(name="inline", digest=digest(recipe))
+        name = choice or self.settings.default_recipe
+        recipe = self.book.get(name)
+        reference = RecipeRef(name=name, digest=digest(recipe))
+        if reference.digest not in self._published:
+            self.ports.records.put(RECIPES, reference.digest, canonical(recipe))
+            if len(self._published) >= RECIPES_KEPT:
+                self._published.clear()
+            self._published.add(reference.digest)
+        return reference
+
+    def _keep_for_a_while(self, address: str, recipe: bytes) -> None:
+        """Keep a recipe that has no name until no job can need it any more; each use makes that later."""
+        now = self.ports.clock()
+        kept = self.ports.records.get(RECIPES, address)
+        if kept is not None and (
+            kept.expires_at is None or kept.expires_at > now + 2 * self.settings.retention_seconds
+        ):
+            return
+        self.ports.records.put(RECIPES, address, recipe, expires_at=now + 3 * self.settings.retention_seconds)
+
+    def _recipe_of(self, job: Job) -> bytes:
+        recipe = self._recipes.get(job.recipe.digest)
+        if recipe is None:
+            record = self.ports.records.get(RECIPES, job.recipe.digest)
+            if record is None:
+                raise StorageUnavailable(f"The recipe {job.recipe.digest} is not there.")
+            if len(self._recipes) >= RECIPES_KEPT:
+                self._recipes.clear()
+            recipe = self._recipes[job.recipe.digest] = record.value  # addressed by content: it never changes
+        return recipe
+
+    def _drop_upload_of_deleted(self, job_id: str) -> None:
+        # An upload that lands after its job was deleted must go too. Anything else that is no job's is not ours.
+        if self.ports.records.get(DELETED, job_id) is not None:
+            self.ports.blobs.delete(f"uploads/{job_id}/")
+
+
+def _answers(ask: Callable[[], object]) -> bool:
+    try:
+        ask()
+    except JobNotFound:
+        return True
+    except StorageUnavailable as error:
+        log.warning("a part does not answer: %s", error)
+        return False
+    return True
+
+
+def attempt_prefix(job_id: str, token: str) -> str:
+    """Where one attempt keeps its outputs."""
+    return f"processed/uploads/{job_id}/{token}/"
+
+
+def retry_delay(attempt: int) -> float:
+    """Seconds until the next attempt: 5, 20, 80, 320, each ± 20 % so that jobs that fell together rise apart."""
+    return 5.0 * 4.0 ** (attempt - 1) * random.uniform(0.8, 1.2)

@@ -1,0 +1,544 @@
+"""The ports in memory, for tests: Safelight's own and those of programs that build on it.
+
+They keep the same contracts as the real backends and pass the same contract suite. Nothing is written to the disk and
+nothing outlives the process; any number of threads may use them.
+
+    clock = Clock()
+    ports = in_memory(clock)
+    ports.queue.send(Wake(job_id="1", key="uploads/1/a.jpg", group="me"))
+    clock.advance(60)
+"""
+
+import base64
+import hashlib
+import io
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import IO, Any, Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from safelight.cursors import pack, unpack
+from safelight.errors import (
+    BlobExists,
+    BlobNotFound,
+    EmptyFile,
+    InvalidRequest,
+    JobNotFound,
+    RecordConflict,
+    RendererUnavailable,
+)
+from safelight.model import Job, JobState, Notice, Source, Wake, notice_of
+from safelight.ports import (
+    LINKS_SIGNED_EVERY,
+    BlobInfo,
+    DeadLetter,
+    Delivery,
+    Page,
+    Ports,
+    Record,
+    Rendered,
+    Rendering,
+    UploadGrant,
+    UploadLink,
+)
+
+T = TypeVar("T")
+
+MAX_RECEIVES: Final = 5
+"""How often a message is handed out; instead of once more it moves to the dead letters."""
+
+
+class Clock:
+    """A clock that stands still until it is told to move."""
+
+    def __init__(self, now: float = 1_700_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+def in_memory(clock: Callable[[], float] = time.time) -> Ports:
+    """Every port, in memory."""
+    jobs = Jobs()
+    queue = Queue(clock)
+    return Ports(
+        clock=clock,
+        blobs=Blobs(clock),
+        links=Links(clock),
+        jobs=jobs,
+        notices=jobs.notices,
+        queue=queue,
+        inbox=queue,
+        records=Records(clock),
+        renderer=Renderer(),
+    )
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+class Blobs:
+    """The `Blobs` port in memory."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._objects: dict[str, list[tuple[BlobInfo, bytes]]] = {}
+
+    def head(self, key: str, version: str | None = None) -> BlobInfo | None:
+        """The newest version, or the one asked for."""
+        found = self._find(key, version)
+        return found[0] if found else None
+
+    def open(self, key: str, version: str | None = None) -> IO[bytes]:
+        """A readable, seekable file with a descriptor of its own."""
+        found = self._find(key, version)
+        if found is None:
+            raise BlobNotFound
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        file.write(found[1])
+        file.flush()
+        file.seek(0)
+        return file
+
+    def put(self, key: str, file: IO[bytes], *, content_type: str) -> BlobInfo:  # noqa: ARG002 - the port has it
+        """Store `file` from its beginning to its end."""
+        parts = key.split("/")
+        if parts[0] not in ("uploads", "processed") or len(parts) < 2 or {"", ".", ".."} & set(parts):
+            raise InvalidRequest("A key begins with uploads/ or processed/ and has no empty or dotted part.")
+        file.seek(0)
+        content = file.read()
+        with self._lock:
+            versions = self._objects.setdefault(key, [])
+            if versions and key.startswith("processed/"):
+                raise BlobExists
+            number = int(versions[-1][0].version) + 1 if versions else 1
+            info = BlobInfo(key=key, version=f"{number:06}", bytes=len(content), modified_at=self._clock())
+            versions.append((info, content))
+        return info
+
+    def delete(self, prefix: str) -> int:
+        """Erase every version of every object below `prefix`, or of the one object that is called so."""
+        with self._lock:
+            gone = [key for key in self._objects if _below(key, prefix)]
+            for key in gone:
+                del self._objects[key]
+        return len(gone)
+
+    def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
+        """The newest versions of the objects below `prefix`, ordered by key."""
+        after = unpack(cursor, str)[0] if cursor is not None else ""
+        with self._lock:
+            found = [versions[-1][0] for versions in self._objects.values()]
+        items = sorted((i for i in found if _below(i.key, prefix) and i.key > after), key=lambda i: i.key)
+        return _page(items, limit, lambda item: (item.key,))
+
+    def _find(self, key: str, version: str | None) -> tuple[BlobInfo, bytes] | None:
+        with self._lock:
+            versions = self._objects.get(key, [])
+            return next((v for v in reversed(versions) if version in (None, v[0].version)), None)
+
+
+def _below(key: str, prefix: str) -> bool:
+    return key.startswith(prefix) if prefix.endswith("/") else key == prefix
+
+
+class Links:
+    """The `Links` port with URLs that lead nowhere but say what they allow; `uploads` keeps each grant by URL."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.time, base_url: str = "https://storage.invalid"
+    ) -> None:
+        self._clock = clock
+        self._base_url = base_url
+        self.uploads: dict[str, UploadGrant] = {}
+
+    def upload(self, grant: UploadGrant) -> UploadLink:
+        """A URL that takes one upload of this kind."""
+        headers = {} if grant.content_type is None else {"Content-Type": grant.content_type}
+        if grant.sha256 is not None:
+            headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(grant.sha256)).decode()
+        if not grant.overwrite:
+            headers["If-None-Match"] = "*"
+        if grant.size is not None and grant.method == "PUT":
+            headers["Content-Length"] = str(grant.size)
+        expires = self._clock() + grant.expires_in
+        url = self._url(grant.key, method=grant.method, expires=f"{expires:.0f}", nonce=secrets.token_hex(8))
+        self.uploads[url] = grant
+        if grant.method == "POST":
+            return UploadLink(method="POST", url=url, fields={"key": grant.key, **headers})
+        return UploadLink(method=grant.method, url=url, headers=headers)
+
+    def download(self, key: str, *, filename: str, content_type: str, inline: bool = False) -> str:
+        """A URL that gives the object as `content_type`, to be saved as `filename`."""
+        begin = int(self._clock()) // LINKS_SIGNED_EVERY * LINKS_SIGNED_EVERY
+        expires = str(begin + LINKS_SIGNED_EVERY + 3600)
+        disposition = "inline" if inline else "attachment"
+        return self._url(
+            key, method="GET", expires=expires, type=content_type, disposition=disposition, filename=filename
+        )
+
+    def _url(self, key: str, **parameters: str) -> str:
+        return f"{self._base_url}/{quote(key)}?{urlencode(parameters, quote_via=quote)}"
+
+
+# --- jobs -------------------------------------------------------------------------------------------------
+
+
+class Jobs:
+    """The `Jobs` port in memory; `notices` is its outbox."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._jobs: dict[str, Job] = {}
+        self.notices = Notices()
+
+    def create(self, job: Job) -> None:
+        """Store a new job."""
+        with self._lock:
+            self._jobs.setdefault(job.id, job)
+
+    def get(self, job_id: str) -> Job:
+        """The job as last written."""
+        with self._lock:
+            if job_id not in self._jobs:
+                raise JobNotFound
+            return self._jobs[job_id]
+
+    def update(self, job_id: str, change: Callable[[Job], Job], *, known: Job | None = None) -> Job:
+        """Apply a transition."""
+        before = known or self.get(job_id)
+        while True:
+            # Not under the lock: as on the real backends, somebody else may write while the change is worked out.
+            after = change(before)
+            with self._lock:
+                newest = self.get(job_id)
+                if newest.revision == before.revision:
+                    if after is not before:
+                        self._jobs[job_id] = after
+                        self.notices.store(notice_of(before, after))
+                        return after
+                    return newest
+            before = newest
+
+    def delete(self, job_id: str) -> None:
+        """Erase the record."""
+        with self._lock:
+            self._jobs.pop(job_id, None)
+
+    def due(self, now: float, *, limit: int = 100) -> list[Job]:
+        """Jobs whose `due_at` has passed, the longest overdue first."""
+        with self._lock:
+            found = [(job.due_at, job) for job in self._jobs.values() if job.due_at is not None]
+        overdue = sorted((each for each in found if each[0] <= now), key=lambda each: each[0])
+        return [job for _, job in overdue[:limit]]
+
+    def list(
+        self, owner: str, *, state: JobState | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[Job]:
+        """The owner's jobs, newest first."""
+        before = tuple(unpack(cursor, float, str)) if cursor is not None else None
+        with self._lock:
+            found = [job for job in self._jobs.values() if job.owner == owner and state in (None, job.state)]
+        found = [job for job in found if before is None or (job.created_at, job.id) < before]
+        found.sort(key=lambda job: (job.created_at, job.id), reverse=True)
+        return _page(found, limit, lambda job: (job.created_at, job.id))
+
+
+class Notices:
+    """The `Notices` port in memory."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._notices: dict[str, tuple[float, Notice]] = {}
+
+    def store(self, notice: Notice | None) -> None:
+        """Keep what a write of a job needs to tell."""
+        if notice is not None:
+            with self._lock:
+                self._notices.setdefault(notice.id, (notice.at, notice))
+
+    def pending(self, now: float, *, limit: int = 100) -> list[Notice]:
+        """Notices to deliver now, the longest due first."""
+        with self._lock:
+            due = sorted((at, name) for name, (at, _) in self._notices.items() if at <= now)
+            return [self._notices[name][1] for _, name in due[:limit]]
+
+    def settle(self, notice_id: str) -> None:
+        """The notice is delivered, or nobody wants it."""
+        with self._lock:
+            self._notices.pop(notice_id, None)
+
+    def postpone(self, notice_id: str, until: float) -> None:
+        """Delivery failed; hand the notice out again from then."""
+        with self._lock:
+            if notice_id in self._notices:
+                self._notices[notice_id] = (until, self._notices[notice_id][1])
+
+
+# --- the queue --------------------------------------------------------------------------------------------
+
+
+class _Message(msgspec.Struct):
+    wake: Wake
+    turn: int
+    number: int
+    visible_at: float
+    received: int = 0
+    receipt: str | None = None
+    again_at: float | None = None
+    hidden: bool = False
+
+
+class Queue:
+    """The `Queue`, `Inbox` and `DeadLetters` ports in memory."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._messages: dict[str, _Message] = {}
+        self._dead: dict[str, DeadLetter] = {}
+        self._turn = 0
+        self._sent = 0
+        self._stopped = False
+
+    def send(self, wake: Wake, *, delay: float = 0.0) -> None:
+        """Wake a worker for this job."""
+        at = self._clock() + max(delay, 0.0)
+        with self._changed:
+            message = self._messages.get(wake.job_id)
+            if message is None:
+                last = max((m.turn for m in self._messages.values() if m.wake.group == wake.group), default=0)
+                turn, self._sent = max(self._turn, last) + 1, self._sent + 1
+                new = _Message(wake=wake, turn=turn, number=self._sent, visible_at=at, hidden=delay > 0)
+                self._messages[wake.job_id] = new
+            elif message.receipt is not None:
+                message.again_at = at if message.again_at is None else min(at, message.again_at)
+            else:
+                message.visible_at = min(at, message.visible_at)
+            self._changed.notify_all()
+
+    def depth(self) -> int:
+        """How many messages wait or are in flight."""
+        with self._changed:
+            return len(self._messages)
+
+    def receive(self, *, wait: float, visibility: float) -> Delivery | None:
+        """The next message; None after `wait` seconds without one."""
+        deadline = time.monotonic() + wait
+        with self._changed:
+            while not self._stopped:
+                if delivery := self._take(visibility):
+                    return delivery
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
+                soonest = min((m.visible_at for m in self._messages.values()), default=float("inf"))
+                self._changed.wait(min(left, max(soonest - self._clock(), 0.001)))
+        return None
+
+    def ack(self, delivery: Delivery) -> None:
+        """The message is done with."""
+        with self._changed:
+            if message := self._held(delivery):
+                if message.again_at is None:
+                    del self._messages[message.wake.job_id]
+                else:
+                    self._hide(message, message.again_at, received=0)
+
+    def extend(self, delivery: Delivery, visibility: float) -> None:
+        """Keep the message hidden for that long from now."""
+        with self._changed:
+            if message := self._held(delivery):
+                message.visible_at, message.hidden = self._clock() + visibility, True
+
+    def retry(self, delivery: Delivery, delay: float) -> None:
+        """Hand the message out again after `delay` seconds."""
+        at = self._clock() + max(delay, 0.0)
+        with self._changed:
+            if message := self._held(delivery):
+                again = at if message.again_at is None else min(at, message.again_at)
+                self._hide(message, again, received=message.received)
+
+    def stop(self) -> None:
+        """Let every `receive` return, now and later."""
+        self._stopped = True
+        # A signal handler can interrupt the very thread that holds the lock: another thread does the waking.
+        threading.Thread(target=self._wake_all, daemon=True).start()
+
+    def dead(self, *, cursor: str | None = None, limit: int = 100) -> Page[DeadLetter]:
+        """The dead letters, ordered by job."""
+        after = unpack(cursor, str)[0] if cursor is not None else ""
+        with self._changed:
+            letters = [self._dead[job_id] for job_id in sorted(self._dead) if job_id > after]
+        return _page(letters, limit, lambda letter: (letter.wake.job_id,))
+
+    def redrive(self, job_id: str) -> bool:
+        """Put the dead letter of this job back into the queue. False if there is none."""
+        with self._changed:
+            letter = self._dead.pop(job_id, None)
+            if letter is not None:
+                self.send(letter.wake)
+        return letter is not None
+
+    def _wake_all(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, visibility: float) -> Delivery | None:
+        now = self._clock()
+        for message in self._messages.values():
+            if message.hidden and message.visible_at <= now:
+                message.hidden, message.turn = False, max(message.turn, self._turn + 1)
+        waiting = sorted(
+            (m for m in self._messages.values() if not m.hidden), key=lambda m: (m.turn, m.number)
+        )
+        for message in waiting:
+            if message.received >= MAX_RECEIVES:
+                self._bury(message)
+                continue
+            self._turn = max(self._turn, message.turn)
+            message.receipt = secrets.token_hex(8)
+            message.received += 1
+            message.visible_at, message.hidden, message.again_at = now + visibility, True, None
+            return Delivery(wake=message.wake, receipt=message.receipt, received=message.received)
+        return None
+
+    def _hide(self, message: _Message, until: float, *, received: int) -> None:
+        message.visible_at, message.hidden, message.received = until, True, received
+        message.receipt = message.again_at = None
+        self._changed.notify_all()
+
+    def _held(self, delivery: Delivery) -> _Message | None:
+        message = self._messages.get(delivery.wake.job_id)
+        return message if message and message.receipt == delivery.receipt else None
+
+    def _bury(self, message: _Message) -> None:
+        reason = f"Received {MAX_RECEIVES} times without being acknowledged."
+        del self._messages[message.wake.job_id]
+        self._dead[message.wake.job_id] = DeadLetter(
+            wake=message.wake, received=message.received, died_at=self._clock(), reason=reason
+        )
+
+
+# --- records ----------------------------------------------------------------------------------------------
+
+
+class Records:
+    """The `Records` port in memory."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._records: dict[tuple[str, str], Record] = {}
+
+    def get(self, partition: str, key: str) -> Record | None:
+        """The record as last written."""
+        with self._lock:
+            record = self._records.get((partition, key))
+        return record if record and self._alive(record) else None
+
+    def put(
+        self,
+        partition: str,
+        key: str,
+        value: bytes,
+        *,
+        expected: int | None = None,
+        expires_at: float | None = None,
+    ) -> Record:
+        """Write if the record's version is `expected`."""
+        with self._lock:
+            before = self.get(partition, key)
+            version = before.version if before else 0
+            if expected is not None and expected != version:
+                raise RecordConflict
+            record = Record(
+                partition=partition, key=key, value=value, version=version + 1, expires_at=expires_at
+            )
+            self._records[partition, key] = record
+            return record
+
+    def delete(self, partition: str, key: str) -> None:
+        """Remove the record."""
+        with self._lock:
+            self._records.pop((partition, key), None)
+
+    def list(
+        self, partition: str, *, prefix: str = "", cursor: str | None = None, limit: int = 100
+    ) -> Page[Record]:
+        """The partition's records whose key begins with `prefix`, ordered by key."""
+        after = unpack(cursor, str)[0] if cursor is not None else ""
+        with self._lock:
+            records = [self._records[name] for name in sorted(self._records) if name[0] == partition]
+        found = [r for r in records if r.key.startswith(prefix) and r.key > after and self._alive(r)]
+        return _page(found, limit, lambda record: (record.key,))
+
+    def _alive(self, record: Record) -> bool:
+        return record.expires_at is None or record.expires_at > self._clock()
+
+
+# --- pictures ---------------------------------------------------------------------------------------------
+
+
+class Renderer:
+    """The `Renderer` port without pictures: every output of a recipe is a copy of the original, 1 × 1 pixel by its
+    own account. Errors put into `failures` are raised by the next renderings, one each."""
+
+    def __init__(self, failures: Iterable[Exception] = ()) -> None:
+        self.failures = list(failures)
+        self.rendered: list[Source] = []
+        self._closed = False
+
+    def render(self, file: IO[bytes], source: Source, recipe: bytes) -> Rendering:
+        """Copy `file` once for each output."""
+        if self._closed:
+            raise RendererUnavailable
+        if self.failures:
+            raise self.failures.pop(0)
+        file.seek(0)
+        content = file.read()
+        if not content:
+            raise EmptyFile
+        digest = hashlib.sha256(content).hexdigest()
+        names: dict[str, Any] = msgspec.json.decode(recipe).get("outputs") or {"main": {}}
+        primary = next((name for name, output in names.items() if output.get("primary")), next(iter(names)))
+        outputs = tuple(
+            Rendered(
+                name=name,
+                extension="jpg",
+                content_type="image/jpeg",
+                file=io.BytesIO(content),
+                bytes=len(content),
+                sha256=digest,
+                width=1,
+                height=1,
+                primary=name == primary,
+            )
+            for name in names
+        )
+        self.rendered.append(source)
+        known = msgspec.structs.replace(source, format="jpeg", width=1, height=1, frames=1, sha256=digest)
+        return Rendering(source=known, outputs=outputs)
+
+    def close(self) -> None:
+        """Rendering is over."""
+        self._closed = True
+
+
+# --- pages ------------------------------------------------------------------------------------------------
+
+
+def _page(items: list[T], limit: int, position: Callable[[T], tuple[Any, ...]]) -> Page[T]:
+    cursor = pack(*position(items[limit - 1])) if len(items) > limit else None
+    return Page(items=tuple(items[:limit]), cursor=cursor)
