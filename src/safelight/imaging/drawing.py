@@ -1,0 +1,103 @@
+"""What comes back from drawing, before anybody trusts it; loads no codec, so that the worker can read it, too."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import IO, Final
+
+import msgspec
+
+from safelight.config import Settings
+from safelight.errors import OutputTooLarge
+from safelight.imaging.headers import ImageFormat
+from safelight.model import Source
+from safelight.ports import Rendered, Rendering
+from safelight.recipes import Recipe
+
+TYPES: Final[dict[ImageFormat, tuple[str, str]]] = {
+    "jpeg": ("jpg", "image/jpeg"),
+    "png": ("png", "image/png"),
+    "webp": ("webp", "image/webp"),
+    "gif": ("gif", "image/gif"),
+    "avif": ("avif", "image/avif"),
+}
+"""Extension and content type of each format."""
+
+
+class Look(msgspec.Struct, frozen=True):
+    """What a picture is: its format, its size in pixels as displayed, and its frames."""
+
+    format: ImageFormat
+    width: int
+    height: int
+    frames: int = 1
+
+
+class Drawing(msgspec.Struct, frozen=True):
+    """How the original looks, and how each output of the recipe does, in the recipe's order."""
+
+    source: Look
+    outputs: tuple[Look, ...]
+
+
+def new_file() -> IO[bytes]:
+    """A file without a name: in memory on Linux, where it can be sealed, else in the temporary folder."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("output", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def finish(
+    drawing: Drawing, files: Sequence[IO[bytes]], source: Source, recipe: Recipe, settings: Settings
+) -> Rendering:
+    """The rendering: names come from the recipe, sizes and digests from the files themselves.
+
+    The files belong to the rendering then. Raise OutputTooLarge; ValueError if the drawing is not what the recipe
+    asks for.
+    """
+    sizes = [os.fstat(file.fileno()).st_size for file in files]
+    if sum(sizes) > settings.render_output:
+        raise OutputTooLarge
+    outputs = []
+    for (name, wanted), look, file, size in zip(
+        recipe.outputs.items(), drawing.outputs, files, sizes, strict=True
+    ):
+        if look.format != (drawing.source.format if wanted.format == "same" else wanted.format):
+            raise ValueError(f"{wanted.format} was wanted and {look.format} drawn")
+        extension, content_type = TYPES[look.format]
+        file.seek(0)
+        outputs.append(
+            Rendered(
+                name=name,
+                extension=extension,
+                content_type=content_type,
+                file=file,
+                bytes=size,
+                sha256=digest(file),
+                width=look.width,
+                height=look.height,
+                frames=look.frames,
+                primary=wanted.primary,
+            )
+        )
+    look = drawing.source
+    seen = msgspec.structs.replace(
+        source,
+        format=look.format,
+        content_type=TYPES[look.format][1],
+        width=look.width,
+        height=look.height,
+        frames=look.frames,
+    )
+    return Rendering(source=seen, outputs=tuple(outputs))
+
+
+def digest(file: IO[bytes]) -> str:
+    """The SHA-256 of a file, in hexadecimal. Its position stays where it is: others may share the descriptor."""
+    hasher = hashlib.sha256()
+    at = 0
+    while block := os.pread(file.fileno(), 1 << 20, at):
+        hasher.update(block)
+        at += len(block)
+    return hasher.hexdigest()

@@ -1,0 +1,304 @@
+"""What a file is and how large, read from its own bytes before any decoder sees it.
+
+The magic bytes decide; names and declared types do not. Each reader walks the structure of its format without
+decompressing anything, so that its work is bounded by the file's length, and says where that structure breaks off.
+Formats: ITU T.81 (JPEG), W3C PNG, GIF89a, RFC 9649 (WebP), ISO 14496-12 and 23008-12 (the boxes of AVIF).
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from mmap import mmap
+from struct import unpack_from
+from typing import Final, Literal
+
+import msgspec
+
+from safelight.config import Settings
+from safelight.errors import (
+    EmptyFile,
+    TooManyFrames,
+    TooManyPixels,
+    TooManyScans,
+    TooMuchMetadata,
+    Truncated,
+    TypeNotAllowed,
+    Unprocessable,
+)
+
+Data = bytes | mmap
+ImageFormat = Literal["jpeg", "png", "webp", "gif", "avif"]
+
+MAX_PARTS: Final = 100_000
+"""The most chunks or boxes of a file: an honest PNG of 100 MB has 12,800 of 8 kB."""
+
+
+class Header(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file says of itself. Metadata in bytes; width and height as stored."""
+
+    format: ImageFormat
+    width: int
+    height: int
+    frames: int = 1
+    interlaced: bool = False
+    scans: int = 1
+    metadata: int = 0
+    lossless: bool = False
+    """A WebP without loss."""
+
+
+def read(data: Data) -> Header:
+    """The header of an allowed file.
+
+    Raise EmptyFile, TypeNotAllowed (which says what it looks like instead), Truncated or Unprocessable.
+    """
+    if len(data) == 0:
+        raise EmptyFile
+    try:
+        header = _READERS[sniff(data[:64])](data)
+    except (IndexError, struct.error):
+        raise Truncated from None
+    if header.width < 1 or header.height < 1:
+        raise Unprocessable("The image has no pixels: its width or height is 0.")
+    return header
+
+
+def check(header: Header, settings: Settings) -> None:
+    """Raise TooManyPixels, TooManyFrames, TooManyScans or TooMuchMetadata if the header breaks a limit."""
+    width, height, frames = header.width, header.height, header.frames
+    if frames > settings.max_frames:
+        raise TooManyFrames(f"The animation has more frames than the {settings.max_frames} that are allowed.")
+    if max(width, height) > settings.max_side:
+        raise TooManyPixels(f"The image is {width} × {height}; a side may have {settings.max_side} pixels.")
+    if width * height * frames > settings.max_pixels:
+        raise TooManyPixels(
+            f"The image has {width} × {height} pixels" + (f" in {frames} frames" if frames > 1 else "") + ", "
+            f"and {settings.max_pixels} are allowed in all."
+        )
+    if header.interlaced and width * height > settings.max_interlaced_pixels:
+        raise TooManyPixels(
+            f"The image has {width} × {height} pixels and is interlaced, where {settings.max_interlaced_pixels} "
+            "are allowed; save it without interlacing."
+        )
+    if header.scans > settings.max_scans:
+        raise TooManyScans
+    if header.metadata > settings.max_metadata:
+        raise TooMuchMetadata
+
+
+# --- what it is -------------------------------------------------------------------------------------------
+
+_MAGIC: Final[tuple[tuple[bytes, ImageFormat], ...]] = (
+    (rb"\xff\xd8\xff", "jpeg"),
+    (rb"\x89PNG\r\n\x1a\n", "png"),
+    (rb"GIF8[79]a", "gif"),
+    (rb"RIFF....WEBP", "webp"),
+    (rb"....ftyp(avi[fs]|(mif1|msf1|miaf)....(....)*?avi[fs])", "avif"),
+)
+
+_OTHERS: Final = (
+    (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIC photo; save it as a JPEG"),
+    (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\x00\x00\x01\xba", "a video"),
+    (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a TIFF or raw camera file; save it as a JPEG or PNG"),
+    (rb"BM", "a BMP picture; save it as a PNG"),
+    (rb"\x00\x00\x00\x0cJXL |\xff\x0a", "a JPEG XL picture; save it as a JPEG"),
+    (rb"%PDF", "a PDF document"),
+    (rb"8BPS", "a Photoshop document; save it as a JPEG or PNG"),
+    (rb"PK\x03\x04", "a ZIP archive or an office document"),
+    (rb"\s*(<\?xml[^>]*>\s*)?(<!--.*|<!DOCTYPE svg.*)?<svg", "an SVG drawing; save it as a PNG"),
+    (rb"\s*<\?xml", "an XML document"),
+    (rb"\s*<(!doctype html|html|head|body|script)", "a web page"),
+    (rb"[\t\n\r\x20-\x7e]+\Z", "a text file"),
+)
+
+
+def sniff(head: bytes) -> ImageFormat:
+    """The format that the first 64 bytes show. Raise TypeNotAllowed, which says what they look like instead."""
+    for pattern, found in _MAGIC:
+        if re.match(pattern, head, re.DOTALL):
+            return found
+    for pattern, name in _OTHERS:
+        if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
+            raise TypeNotAllowed(
+                f"The file looks like {name}; only JPEG, PNG, WebP, GIF and AVIF files are accepted here."
+            )
+    raise TypeNotAllowed
+
+
+# --- how large it is --------------------------------------------------------------------------------------
+
+_FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0–SOF15 without DHT, JPG, DAC
+_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
+
+
+def _jpeg(data: Data) -> Header:
+    """Walk the segments, and leap over the entropy-coded data after each scan's header to the next marker.
+
+    A progressive file is not called interlaced: what makes it dear is the number of its scans, which is known here.
+    """
+    width = height = scans = metadata = 0
+    at = 2
+    while True:
+        marker = _MARKER.search(data, at)
+        if marker is None:
+            raise Truncated
+        code = data[marker.start() + 1]
+        if code == 0xD9:
+            break
+        at = marker.end()
+        if code in (0x01, 0xD8):
+            continue
+        (length,) = unpack_from(">H", data, at)
+        if code in _FRAME_HEADERS and not width:
+            height, width = unpack_from(">HH", data, at + 3)
+        elif code == 0xDA:
+            scans += 1
+        elif 0xE0 <= code <= 0xEF or code == 0xFE:
+            metadata += length
+        at += length
+    if not scans:
+        raise Unprocessable
+    return Header(format="jpeg", width=width, height=height, scans=scans, metadata=metadata)
+
+
+def _png(data: Data) -> Header:
+    """Walk the chunks to IEND. All but IDAT and the palette count as metadata."""
+    width, height = unpack_from(">II", data, 16)
+    metadata = 0
+    at = 8
+    for _ in range(MAX_PARTS):
+        length, kind = unpack_from(">I4s", data, at)
+        at += 12 + length
+        if at > len(data):
+            raise Truncated
+        if kind == b"IEND":
+            break
+        if kind not in (b"IDAT", b"PLTE", b"IHDR", b"tRNS"):
+            metadata += 12 + length
+    else:
+        raise TooMuchMetadata
+    return Header(format="png", width=width, height=height, interlaced=data[28] == 1, metadata=metadata)
+
+
+def _gif(data: Data) -> Header:
+    """Walk the blocks to the trailer, counting images. A frame must lie inside the screen."""
+    width, height, flags = unpack_from("<HHB", data, 6)
+    frames = 0
+    at = 13 + _palette(flags)
+    while (block := data[at]) != 0x3B:
+        if block == 0x2C:
+            left, top, w, h, flags = unpack_from("<HHHHB", data, at + 1)
+            width, height = max(width, left + w), max(height, top + h)
+            frames += 1
+            at += 11 + _palette(flags)
+        elif block == 0x21:
+            at += 2
+        else:
+            raise Unprocessable
+        while (size := data[at]) != 0:
+            at += 1 + size
+        at += 1
+    if not frames:
+        raise Unprocessable
+    return Header(format="gif", width=width, height=height, frames=frames)
+
+
+def _palette(flags: int) -> int:
+    return 3 * 2 ** ((flags & 7) + 1) if flags & 0x80 else 0
+
+
+def _webp(data: Data) -> Header:
+    """Walk the chunks; an animation has one ANMF a frame."""
+    (length,) = unpack_from("<I", data, 4)
+    if 8 + length > len(data):
+        raise Truncated
+    width = height = frames = metadata = 0
+    lossless = False
+    at, end = 12, 8 + length
+    for _ in range(MAX_PARTS):
+        if at + 8 > end:
+            break
+        kind, length = unpack_from("<4sI", data, at)
+        body = at + 8
+        if kind == b"VP8X":
+            low = unpack_from("<HBHB", data, body + 4)
+            width, height = 1 + low[0] + (low[1] << 16), 1 + low[2] + (low[3] << 16)
+        elif kind == b"ANMF":
+            frames += 1
+            lossless |= data[body + 16 : body + 20] == b"VP8L"
+        elif kind == b"VP8L":
+            lossless = True
+            (bits,) = unpack_from("<I", data, body + 1)
+            width, height = width or 1 + (bits & 0x3FFF), height or 1 + (bits >> 14 & 0x3FFF)
+        elif kind == b"VP8 " and not width:
+            width, height = (side & 0x3FFF for side in unpack_from("<HH", data, body + 6))
+        elif kind in (b"ICCP", b"EXIF", b"XMP "):
+            metadata += length
+        at = body + length + length % 2
+    else:
+        raise TooMuchMetadata
+    return Header(
+        format="webp", width=width, height=height, frames=max(frames, 1), metadata=metadata, lossless=lossless
+    )
+
+
+_CONTAINERS: Final = {
+    b"meta": 4,
+    b"iprp": 0,
+    b"ipco": 0,
+    b"moov": 0,
+    b"trak": 0,
+    b"mdia": 0,
+    b"minf": 0,
+    b"stbl": 0,
+}
+"""Boxes that hold boxes, and the bytes before the first of them."""
+
+
+def _avif(data: Data) -> Header:
+    """The largest extent of any item or track, and the most samples of any track."""
+    width = height = metadata = 0
+    frames = 1
+    for kind, at, end in _boxes(data):
+        if kind == b"ispe":
+            sides = unpack_from(">II", data, at + 4)
+        elif kind == b"tkhd":
+            sides = tuple(side >> 16 for side in unpack_from(">II", data, end - 8))
+        else:
+            sides = (0, 0)
+            if kind == b"stsz":
+                frames = max(frames, unpack_from(">I", data, at + 8)[0])
+            elif kind == b"colr":
+                metadata += end - at
+        width, height = max(width, sides[0]), max(height, sides[1])
+    return Header(format="avif", width=width, height=height, frames=frames, metadata=metadata)
+
+
+def _boxes(data: Data) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of the content of every box that matters, from the outermost in."""
+    waiting = [(0, len(data))]
+    for _ in range(MAX_PARTS):
+        if not waiting:
+            return
+        at, end = waiting.pop()
+        if at + 8 > end:
+            continue
+        length, kind = unpack_from(">I4s", data, at)
+        body = at + 8
+        if length == 1:
+            (length,) = unpack_from(">Q", data, body)
+            body += 8
+        after = at + length if length else end
+        if after > end:
+            raise Truncated
+        if after < body:
+            raise Unprocessable
+        waiting.append((after, end))
+        if kind in _CONTAINERS:
+            waiting.append((body + _CONTAINERS[kind], after))
+        else:
+            yield kind, body, after
+    raise TooMuchMetadata
+
+
+_READERS: Final = {"jpeg": _jpeg, "png": _png, "gif": _gif, "webp": _webp, "avif": _avif}

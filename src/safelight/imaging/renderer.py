@@ -1,0 +1,152 @@
+"""From a file to its renditions: header, limits, plan, decode, draw, encode. Where it runs, `sandbox` decides."""
+
+import errno
+import mmap
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cache
+from typing import IO
+
+import msgspec
+import pyvips
+from PIL import Image
+
+from safelight.config import Settings
+from safelight.errors import OutputTooLarge, RenderCrashed, SafelightError, Truncated, Unprocessable
+from safelight.imaging import headers, photos, pictures
+from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file
+from safelight.imaging.headers import Header, ImageFormat
+from safelight.imaging.pictures import Picture
+from safelight.model import Source
+from safelight.operations import Size, catalogue
+from safelight.ports import Rendering
+from safelight.recipes import Recipe, canonical, default, parse
+
+ANIMATED: frozenset[ImageFormat] = frozenset({"gif", "webp", "avif"})
+
+
+def prepare() -> None:
+    """Load what is loaded late, so that drawing opens no file. Decodes nothing but a pixel of its own."""
+    parse(canonical(default("©")))  # which also fills the caches of what recipes may say
+    for operation in catalogue().values():
+        operation.prepare()
+    # Once where children are forked from: what is made at the first use is then shared, and not made by each of them.
+    rehearse(Settings())
+
+
+def rehearse(settings: Settings) -> None:
+    """Draw a picture of one pixel. A fork's memory is copied when it is touched: this touches it ahead of the job."""
+    with new_file() as output:
+        draw(_tiny(), canonical(default("©")), settings, [output])
+
+
+@cache
+def _tiny() -> IO[bytes]:
+    file = new_file()
+    Image.new("RGB", (1, 1)).save(file, "JPEG")
+    file.flush()
+    return file
+
+
+def render_in_process(file: IO[bytes], source: Source, recipe: bytes, settings: Settings) -> Rendering:
+    """What `ports.Renderer.render` does, but in this process, with no limit on time and memory: for files of one's own.
+
+    Afterwards this process must not fork: libvips' threads do not come along.
+    """
+    plan = parse(recipe)
+    source = msgspec.structs.replace(source, sha256=source.sha256 or digest(file))
+    with ExitStack() as stack:
+        files = [stack.enter_context(new_file()) for _ in plan.outputs]
+        rendering = finish(draw(file, recipe, settings, files), files, source, plan, settings)
+        stack.pop_all()
+        return rendering
+
+
+def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]]) -> Drawing:
+    """Draw the outputs of the recipe into `files`, one each.
+
+    Raise FileError if the original is at fault; OutputTooLarge; RenderCrashed if memory ran out.
+    """
+    plan = parse(recipe)
+    try:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError:
+        headers.read(b"")  # an empty file can not be mapped, and is refused here
+        raise
+    header = headers.read(data)
+    headers.check(header, settings)
+    with _judged():
+        drawing = _photo(data, header, plan, files) or _pictures(data, header, plan, files)
+        for output in files:
+            output.flush()
+        return drawing
+
+
+def _photo(data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[IO[bytes]]) -> Drawing | None:
+    """The short way, if there is one."""
+    ((name, output), *more) = recipe.outputs.items()
+    if more or header.format != "jpeg" or output.format not in ("same", "jpeg"):
+        return None
+    sizes = photos.render(data, recipe.chain(name), output.quality, files[0])
+    return sizes and Drawing(_look("jpeg", sizes[0]), (_look("jpeg", sizes[1]),))
+
+
+def _pictures(data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[IO[bytes]]) -> Drawing:
+    """The way for everything."""
+    original = pictures.decode(data, header, once=len(recipe.outputs) == 1)
+    if (original.size.width, original.size.height, len(original.frames)) != (
+        header.width,
+        header.height,
+        header.frames,
+    ):
+        raise Unprocessable("The file says two different things about its size.")
+    done: dict[str, Picture] = {}
+    looks = []
+    for output, file in zip(recipe.outputs.values(), files, strict=True):
+        picture = original
+        for name in recipe.line(output.use):
+            if name not in done:
+                operation = recipe.steps[name]
+                done[name] = msgspec.structs.replace(
+                    picture,
+                    frames=[operation.draw(frame, picture.size) for frame in picture.frames],
+                    size=operation.size(picture.size),
+                )
+            picture = done[name]
+        target = header.format if output.format == "same" else output.format
+        pictures.encode(picture, target, output.quality, file)
+        looks.append(_look(target, picture.size, len(picture.frames) if target in ANIMATED else 1))
+    return Drawing(_look(header.format, original.size, header.frames), tuple(looks))
+
+
+def _look(kind: ImageFormat, size: Size, frames: int = 1) -> Look:
+    """How a picture of this size looks: 5 to 8 are the orientations that lie on their side."""
+    sides = (size.height, size.width) if size.orientation >= 5 else (size.width, size.height)
+    return Look(kind, *sides, frames)
+
+
+@contextmanager
+def _judged() -> Iterator[None]:
+    """Tell what the libraries raise in the words of `errors`. Their own words stay in the cause, for the log."""
+    try:
+        yield
+    except SafelightError:
+        raise
+    # These say nothing about the file: memory ran out, a lock was too tight, or we have made a mistake.
+    except (MemoryError, PermissionError, TypeError, AttributeError, NameError, AssertionError) as error:
+        raise RenderCrashed from error
+    # Anything else a decoder may raise for a damaged file: struct.error, IndexError, SyntaxError, ...
+    except Exception as error:
+        said = str(error).lower()
+        if getattr(error, "errno", None) == errno.EFBIG or "file too large" in said:
+            raise OutputTooLarge from error
+        if isinstance(error, pyvips.Error) and ("out of memory" in said or "unable to allocate" in said):
+            raise RenderCrashed from error
+        if (
+            "truncated" in said
+            or "premature end" in said
+            or "end of stream" in said
+            or "unexpected eof" in said
+        ):
+            raise Truncated from error
+        raise Unprocessable from error

@@ -1,0 +1,111 @@
+"""The process that children are forked from: it has loaded codecs and font, and never decodes a stranger's bytes.
+
+Started by `sandbox`, once a renderer. It has one thread (a fork takes along no other) and an empty environment. It
+ends when the worker does: its end of the socket closes. Each child draws one picture and dies.
+"""
+
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from safelight.config import Settings
+from safelight.errors import RenderCrashed, SafelightError
+from safelight.imaging import confine, wire
+
+
+def main(worker: socket.socket) -> None:
+    """Fork and bury children as the worker asks, until it is gone."""
+    try:
+        start = wire.receive(worker, wire.Start)
+    except (EOFError, ConnectionError):
+        return  # the worker was gone before it said anything, as after Ctrl-C
+    entry = importlib.import_module(start.entry)
+    entry.prepare()
+    os.environ.clear()
+    confine.hide()
+    confine.prepare()
+    # Nothing loaded so far is garbage, and a collection in a child would copy every page it looks at.
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    children: set[int] = set()
+    try:
+        while True:
+            command = wire.receive(worker, wire.Fork | wire.End)
+            if isinstance(command, wire.Fork):
+                fork(worker, entry, start.settings, children)
+            else:
+                wire.send(worker, wire.Ended(bury(command.pid, children)))
+    except (EOFError, ConnectionError):  # the worker is gone
+        for pid in tuple(children):
+            bury(pid, children)
+
+
+def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int]) -> None:
+    """Fork one child and hand the socket to it over to the worker."""
+    parent = os.getpid()
+    near, far = socket.socketpair()
+    with near, far:
+        pid = os.fork()
+        if pid == 0:
+            worker.close()
+            near.close()
+            child(far, entry, settings, parent)
+        children.add(pid)
+        wire.send(worker, wire.Forked(pid), [near.fileno()])
+
+
+def bury(pid: int, children: set[int]) -> int:
+    """Kill a child, if it lives, and return how it ended. Raise KeyError for what is no child: it is left alone."""
+    children.remove(pid)
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def child(worker: socket.socket, entry: Any, settings: Settings, parent: int) -> NoReturn:
+    """Lock in, wait for the work, do it, tell, die."""
+    try:
+        entry.rehearse(settings)
+        wire.send(worker, wire.Ready(confine.confine(settings, parent)))
+        wire.send(worker, draw(worker, entry, settings))
+        os._exit(0)
+    except (EOFError, ConnectionError):
+        os._exit(0)  # nobody waits for it any more
+    except BaseException as error:  # not even SystemExit may unwind into the zygote's loop
+        os.write(2, f"safelight: a child failed: {_told(error)}\n".encode())
+        os._exit(1)
+
+
+def draw(worker: socket.socket, entry: Any, settings: Settings) -> wire.Drawn | wire.Refused:
+    """One job."""
+    numbers: list[int] = []
+    work = wire.receive(worker, wire.Work, numbers)
+    original, *outputs = [os.fdopen(number, "r+b" if at else "rb") for at, number in enumerate(numbers)]
+    try:
+        return wire.Drawn(entry.draw(original, work.recipe, settings, outputs))
+    except SafelightError as error:
+        return wire.Refused(error.code, error.message, _told(error.__cause__))
+    except MemoryError:
+        return wire.Refused(RenderCrashed.code, RenderCrashed().message, "out of memory")
+    except Exception as error:
+        return wire.Refused(RenderCrashed.code, RenderCrashed().message, _told(error))
+
+
+def _told(error: BaseException | None) -> str:
+    """An error for the log: what, and the lines it came through."""
+    if error is None:
+        return ""
+    frames = traceback.extract_tb(error.__traceback__, -3)
+    return f"{error!r} at " + " < ".join(f"{Path(at.filename).name}:{at.lineno}" for at in reversed(frames))
+
+
+if __name__ == "__main__":
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        main(channel)
