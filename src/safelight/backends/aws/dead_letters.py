@@ -1,0 +1,112 @@
+"""What SQS gave up on: the dead-letter queue, for people.
+
+SQS can not list a queue, only receive from it. So a look receives what it can in a moment, up to a thousand messages,
+and makes them visible again: two people who look at the same moment see a part each. SQS does not say when it gave a
+message up; `died_at` is when the message was sent, and `received` counts the looks too.
+
+Actions on the dead-letter queue: `sqs:ReceiveMessage`, `sqs:ChangeMessageVisibility`; to send one again
+`sqs:DeleteMessage` there and `sqs:SendMessage` on the queue.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any, Final
+
+from safelight.backends.aws.border import Clients, border
+from safelight.backends.aws.messages import decode
+from safelight.backends.aws.sqs import SqsQueue
+from safelight.cursors import pack, unpack
+from safelight.errors import StorageUnavailable
+from safelight.model import Wake
+from safelight.ports import DeadLetter, Page
+
+MOST: Final = 1000
+"""How many messages one look receives."""
+
+HELD_SECONDS: Final = 60
+"""For how long they are hidden from others if whoever looks dies."""
+
+_BATCH: Final = 10
+_REASON: Final = "Received too often without being acknowledged; the job's own record says how it ended."
+_UNREADABLE: Final = "Not a message of Safelight; look at it in the console."
+
+
+class SqsDeadLetters:
+    """`ports.DeadLetters`."""
+
+    def __init__(self, clients: Clients, url: str, *, queue: SqsQueue) -> None:
+        self._clients = clients
+        self._url = url
+        self._queue = queue
+
+    def dead(self, *, cursor: str | None = None, limit: int = 100) -> Page[DeadLetter]:
+        """The dead letters, ordered by job."""
+        after = unpack(cursor, str)[0] if cursor is not None else ""
+        with self._held() as messages:
+            letters = sorted(map(_letter, messages), key=lambda letter: letter.wake.job_id)
+        rest = [letter for letter in letters if letter.wake.job_id > after]
+        page = tuple(rest[:limit])
+        return Page(items=page, cursor=pack(page[-1].wake.job_id) if len(rest) > limit and page else None)
+
+    def redrive(self, job_id: str) -> bool:
+        """Send the dead letter of this job again. False if there is none."""
+        with self._held() as messages:
+            mine = [message for message in messages if _letter(message).wake.job_id == job_id]
+            readable = [letter for message in mine if (letter := decode(message["Body"]))]
+            if not readable:
+                return False
+            # In this order a crash in between leaves the letter and the message, never neither.
+            self._queue.send(readable[0].wake)
+            for message in mine:
+                with border("sqs:DeleteMessage"):
+                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                messages.remove(message)
+        return True
+
+    @property
+    def _sqs(self) -> Any:
+        return self._clients.get("sqs")
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[list[dict[str, Any]]]:
+        """Receive what is there. What is still in the list at the end of the block is made visible again."""
+        messages: list[dict[str, Any]] = []
+        try:
+            while len(messages) < MOST and (found := self._receive()):
+                messages += found
+            yield messages
+        finally:
+            for start in range(0, len(messages), _BATCH):
+                self._release(messages[start : start + _BATCH])
+
+    def _receive(self) -> list[dict[str, Any]]:
+        with border("sqs:ReceiveMessage"):
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=_BATCH,
+                WaitTimeSeconds=1,  # to wait at all is what makes SQS look everywhere
+                VisibilityTimeout=HELD_SECONDS,
+                MessageSystemAttributeNames=["All"],
+            )
+        found: list[dict[str, Any]] = answer.get("Messages", [])
+        return found
+
+    def _release(self, messages: list[dict[str, Any]]) -> None:
+        entries = [
+            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+            for number, message in enumerate(messages)
+        ]
+        # If it fails, they become visible by themselves.
+        with contextlib.suppress(StorageUnavailable), border("sqs:ChangeMessageVisibility"):
+            self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+
+
+def _letter(message: dict[str, Any]) -> DeadLetter:
+    attributes = message.get("Attributes", {})
+    letter = decode(message["Body"])
+    return DeadLetter(
+        wake=letter.wake if letter else Wake(job_id=message["MessageId"], key="", group=""),
+        received=int(attributes.get("ApproximateReceiveCount", 0)),
+        died_at=int(attributes.get("SentTimestamp", 0)) / 1000,
+        reason=_REASON if letter else _UNREADABLE,
+    )
