@@ -1,0 +1,39 @@
+"""The client: send a picture, wait for it, save what became of it.
+
+    from safelight.client import Client
+
+    with Client("http://127.0.0.1:8000") as safelight:
+        job = safelight.upload("beach.jpg").wait()
+        for path in job.save("finished"):
+            print(path)
+
+It speaks plain HTTP and needs nothing of the server but its address. Calls are synchronous; one client may be
+used from several threads. What goes wrong raises a `ClientError`; a file that can not be read, an `OSError`.
+"""
+
+from safelight.client.answers import Failure, Grant, Output, Source, Status
+from safelight.client.errors import (
+    ClientError,
+    DamagedDownload,
+    NotCompleted,
+    Refused,
+    TookTooLong,
+    Unreachable,
+)
+from safelight.client.pipeline import Client, Job
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "DamagedDownload",
+    "Failure",
+    "Grant",
+    "Job",
+    "NotCompleted",
+    "Output",
+    "Refused",
+    "Source",
+    "Status",
+    "TookTooLong",
+    "Unreachable",
+]

@@ -1,0 +1,78 @@
+"""The API's answers as the client reads them. Fields that it does not know are ignored: servers may grow."""
+
+from typing import Any
+
+import msgspec
+
+from safelight.model import JobState
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of an answer: `camelCase` in JSON, `snake_case` here."""
+
+
+class Grant(Answer, frozen=True):
+    """The right to upload one file: where to, and which headers or form fields have to come with it."""
+
+    job_id: str
+    upload_url: str
+    expires_in: int = 300
+    upload_method: str = "PUT"
+    upload_headers: dict[str, str] = {}
+    upload_fields: dict[str, str] = {}
+
+
+class Output(Answer, frozen=True):
+    """One finished rendition."""
+
+    name: str
+    url: str
+    content_type: str
+    width: int
+    height: int
+    bytes: int
+    sha256: str
+    placeholder: str | None = None
+
+
+class Source(Answer, frozen=True):
+    """What is known of the original."""
+
+    filename: str | None = None
+    content_type: str | None = None
+    bytes: int | None = None
+    width: int | None = None
+    height: int | None = None
+    sha256: str | None = None
+
+
+class Failure(Answer, frozen=True):
+    """Why a job failed."""
+
+    code: str
+    message: str
+
+
+class Status(Answer, frozen=True):
+    """A job as the API tells it."""
+
+    job_id: str
+    status: JobState
+    created_at: str | None = None
+    updated_at: str | None = None
+    download_url: str | None = None
+    error_message: str | None = None
+    stage: str | None = None
+    progress: float = 0.0
+    attempt: int = 0
+    recipe: Any = None
+    error: Failure | None = None
+    source: Source | None = None
+    outputs: tuple[Output, ...] = ()
+
+    @property
+    def complaint(self) -> str:
+        """One sentence on why there are no outputs."""
+        if self.error is not None:
+            return self.error.message
+        return self.error_message or f"The job is {self.status}."

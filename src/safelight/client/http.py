@@ -1,0 +1,159 @@
+"""One exchange over HTTP: patient with what passes by itself, exact about what does not.
+
+Connection errors and 429, 500, 502, 503 and 504 are tried again with growing, jittered pauses, or after the time
+that Retry-After asks for. A server that has never answered is not waited for: most likely it was not started.
+"""
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import unescape
+from typing import Any, Final, TypeVar
+
+import httpx
+import msgspec
+
+from safelight import __version__
+from safelight.client.errors import ClientError, Refused, Unreachable
+from safelight.errors import ConfigurationError
+
+ATTEMPTS: Final = 5
+PASSING: Final = frozenset({429, 500, 502, 503, 504})
+LONGEST_PAUSE: Final = 30.0
+TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
+# Many files at once each hold a connection open while they wait; none of them may starve an upload.
+LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32)
+LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+
+Request = Callable[[], dict[str, Any]]
+"""Makes the arguments of one request anew for each try: a body that was sent can not be sent again."""
+
+Answer = TypeVar("Answer")
+
+
+class Http:
+    """HTTP with one Safelight, and with the storage that its URLs point to."""
+
+    def __init__(self, api: str, transport: httpx.BaseTransport | None = None) -> None:
+        if not api.startswith(("http://", "https://")):
+            raise ConfigurationError(
+                f"The address of Safelight begins with http:// or https://, received {api!r}."
+            )
+        self.api = api.rstrip("/")
+        self._client = httpx.Client(
+            timeout=TIMEOUT,
+            limits=LIMITS,
+            transport=transport,
+            headers={"User-Agent": f"safelight/{__version__}"},
+            # A proxy that the environment names can not reach this machine's own loopback.
+            mounts=None if transport else dict.fromkeys(LOOPBACK),
+        )
+        self._met = False
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def call(self, method: str, url: str, request: Request = dict) -> httpx.Response:
+        """Send a request, again if need be, and return a good answer (2xx or 304).
+
+        Raise Unreachable or Refused. `url` may be a path of the API.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            pause = backoff(attempt)
+            try:
+                response = self._client.request(method, self.url(url), **request())
+            except httpx.TransportError as error:
+                if attempt == ATTEMPTS or not self._met:
+                    raise self.lost(url) from error
+            else:
+                self._met = True
+                if not passes(response) or attempt == ATTEMPTS:
+                    return checked(response)
+                pause = max(pause, retry_after(response))
+            time.sleep(min(pause, LONGEST_PAUSE))
+        raise AssertionError("the last attempt returns or raises")
+
+    def ask(self, answer: type[Answer], method: str, path: str, request: Request = dict) -> Answer:
+        """Call the API and decode its answer."""
+        return self.decode(answer, self.call(method, path, request))
+
+    def decode(self, answer: type[Answer], response: httpx.Response) -> Answer:
+        """The body of an answer. Raise Refused if that is not what a Safelight says."""
+        try:
+            return msgspec.json.decode(response.content, type=answer)
+        except msgspec.DecodeError as error:
+            raise Refused(
+                f"What answers at {self.api} is not a Safelight ({error}).",
+                status=response.status_code,
+                code="not_safelight",
+            ) from error
+
+    @contextmanager
+    def stream(self, url: str, **request: Any) -> Iterator[httpx.Response]:
+        """GET an answer piece by piece, once; whatever its status. httpx.TransportError passes."""
+        with self._client.stream("GET", self.url(url), **request) as response:
+            self._met = True
+            yield response
+
+    def url(self, url: str) -> str:
+        """The whole URL of a path of the API; other URLs stay as they are."""
+        return f"{self.api}{url}" if url.startswith("/") else url
+
+    def lost(self, url: str) -> ClientError:
+        """The error for a connection that could not be made or kept."""
+        whole = httpx.URL(self.url(url))
+        origin = f"{whole.scheme}://{whole.netloc.decode()}"
+        if self.api.startswith(origin):
+            return Unreachable(self.api)
+        return Refused(f"The storage at {origin} does not answer.", status=0, code="storage_unreachable")
+
+
+def passes(response: httpx.Response) -> bool:
+    """Whether the same request may well be answered otherwise in a moment."""
+    # A conflict that says when to come back: the first try of this very request is still being answered.
+    conflict = response.status_code == httpx.codes.CONFLICT and "retry-after" in response.headers
+    return response.status_code in PASSING or conflict
+
+
+def checked(response: httpx.Response) -> httpx.Response:
+    """The response if it is good. Raise Refused with what the API's JSON or the storage's XML says."""
+    if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
+        return response
+    response.read()
+    code, message = _problem(response) or _storage_error(response) or ("refused", "")
+    host = response.request.url.netloc.decode()
+    message = message or f"{host} answered {response.status_code} {response.reason_phrase}."
+    raise Refused(message, status=response.status_code, code=code)
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before the next try: 0.25, 0.5, 1, 2 … each ± 20 %."""
+    return 0.25 * 2.0 ** (attempt - 1) * random.uniform(0.8, 1.2)
+
+
+def retry_after(response: httpx.Response) -> float:
+    """The seconds that Retry-After asks for, or 0."""
+    text = response.headers.get("retry-after", "")
+    return min(float(text), LONGEST_PAUSE) if text.isdecimal() else 0.0
+
+
+def _problem(response: httpx.Response) -> tuple[str, str] | None:
+    try:
+        body = msgspec.json.decode(response.content)
+    except msgspec.DecodeError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    message = body.get("detail") or body.get("message") or body.get("error") or body.get("title") or ""
+    return str(body.get("code") or "refused"), str(message)
+
+
+def _storage_error(response: httpx.Response) -> tuple[str, str] | None:
+    code = re.search(r"<Code>(.*?)</Code>", response.text)
+    message = re.search(r"<Message>(.*?)</Message>", response.text, re.DOTALL)
+    if code is None:
+        return None
+    return unescape(code[1]), f"Storage refused: {unescape(message[1] if message else code[1]).strip()}"

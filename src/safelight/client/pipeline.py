@@ -1,0 +1,277 @@
+"""The way of a file as its sender sees it: `Client` sends it, `Job` follows it to its outputs."""
+
+import hashlib
+import mimetypes
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from functools import partial
+from os import fstat
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import IO, Any, Final, Literal, Self
+from urllib.parse import quote, urlsplit
+
+import httpx
+import msgspec
+
+from safelight.client.answers import Grant, Output, Status
+from safelight.client.errors import DamagedDownload, NotCompleted, Refused
+from safelight.client.http import ATTEMPTS, Http, backoff, checked
+from safelight.client.saving import digest, settle, unfinished
+from safelight.client.watching import Watch
+from safelight.model import JobState
+
+DEFAULT_API: Final = "http://127.0.0.1:8000"
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes have been sent, and of how many."""
+
+
+class Client:
+    """A Safelight at an address."""
+
+    def __init__(self, api: str = DEFAULT_API, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = Http(api, transport)
+        self.api = self._http.api
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    # --- sending ---
+
+    def upload(
+        self,
+        path: str | Path,
+        *,
+        recipe: str | dict[str, Any] | None = None,
+        metadata: dict[str, str] | None = None,
+        method: Literal["PUT", "POST"] = "PUT",
+        progress: Progress | None = None,
+    ) -> "Job":
+        """Send a file, from disk piece by piece, and return its job. `recipe` is a name, or a recipe itself.
+
+        Size and SHA-256 are declared beforehand, so that what arrives damaged is refused.
+        """
+        path = Path(path)
+        said = {
+            "filename": path.name,
+            "size": path.stat().st_size,
+            "sha256": digest(path),
+            "method": method,
+            "recipe": recipe,
+            "metadata": metadata,
+        }
+        grant = self.request_upload({name: value for name, value in said.items() if value is not None})
+        self.send(grant, path, progress)
+        return Job(self, grant.job_id, name=path.name)
+
+    def request_upload(self, declared: dict[str, Any] | None = None) -> Grant:
+        """Ask for an upload. The request carries a key, so that repeating it can not make a second job."""
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        return self._http.ask(Grant, "POST", "/uploads", lambda: {"json": declared or {}, "headers": key})
+
+    def send(self, grant: Grant, path: str | Path, progress: Progress | None = None) -> None:
+        """Send a file to where its grant says, as a body or as a form."""
+        with Path(path).open("rb") as file:
+
+            def request() -> dict[str, Any]:
+                file.seek(0)
+                body = _Watched(file, progress)
+                if grant.upload_method == "POST":
+                    return {"data": grant.upload_fields, "files": {"file": (Path(path).name, body)}}
+                return {"content": body, "headers": grant.upload_headers}
+
+            self._http.call(grant.upload_method, grant.upload_url, request)
+
+    # --- jobs ---
+
+    def job(self, job_id: str) -> "Job":
+        """The job of this id, as it is now."""
+        return Job(self, job_id).refresh()
+
+    def watch(self, job_id: str, timeout: float | None = None) -> Iterator[Status]:
+        """Each state of a job from now to its end, as it comes. Raise TookTooLong."""
+        return iter(Watch(self._http, job_id, timeout))
+
+    def jobs(self, *, status: JobState | str | None = None, limit: int = 50) -> Iterator["Job"]:
+        """The newest jobs, at most `limit`."""
+        cursor: str | None = None
+        while limit > 0:
+            query = {"status": status, "limit": min(limit, 100), "cursor": cursor}
+            params = {name: value for name, value in query.items() if value is not None}
+            page = self._http.ask(dict[str, Any], "GET", "/jobs", partial(dict, params=params))
+            items = page["items"][:limit]
+            yield from (Job(self, item["jobId"], document=item) for item in items)
+            limit -= len(items)
+            cursor = page.get("nextCursor")
+            if not cursor:
+                return
+
+    def recipes(self) -> Any:
+        """The recipes that this Safelight offers."""
+        return self._http.ask(object, "GET", "/recipes")
+
+    def recipe(self, name: str) -> Any:
+        """One recipe."""
+        return self._http.ask(object, "GET", f"/recipes/{quote(name, safe='')}")
+
+
+class Job:
+    """One file and what becomes of it. `status` is what the last answer said."""
+
+    def __init__(
+        self, client: Client, job_id: str, *, name: str = "", document: dict[str, Any] | None = None
+    ) -> None:
+        self.id = job_id
+        self._client = client
+        self._http = client._http  # noqa: SLF001 (a job is a part of its client)
+        self._name = name
+        self._status: Status | None = None
+        self.document = document or {}
+        """The API's last answer, whole."""
+
+    @property
+    def status(self) -> Status:
+        """The job as the last answer told it."""
+        if self._status is None:
+            if not self.document:
+                self.refresh()
+            self._status = _status(self.document)
+        return self._status
+
+    @property
+    def _path(self) -> str:
+        return f"/jobs/{quote(self.id, safe='')}"
+
+    def refresh(self) -> Self:
+        """Ask how the job stands."""
+        return self._took(self._http.ask(dict[str, Any], "GET", self._path))
+
+    def watch(self, timeout: float | None = None) -> Iterator[Status]:
+        """Each state of the job from now to its end, as it comes. Raise TookTooLong."""
+        for status in self._client.watch(self.id, timeout):
+            self._status = status
+            yield status
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait for the job's end, whichever it is. Raise TookTooLong after `timeout` seconds."""
+        for _ in self.watch(timeout):
+            pass
+        return self
+
+    def cancel(self) -> Self:
+        """Tell that no result is wanted any more."""
+        return self._took(self._http.ask(dict[str, Any], "POST", f"{self._path}/cancel", _keyed()))
+
+    def retry(self) -> Self:
+        """Start a failed or canceled job again."""
+        return self._took(self._http.ask(dict[str, Any], "POST", f"{self._path}/retry", _keyed()))
+
+    def delete(self) -> None:
+        """Erase the job, its original and its outputs."""
+        self._http.call("DELETE", self._path)
+
+    def render_again(self, recipe: str | dict[str, Any]) -> "Job":
+        """A new job on the original of this one."""
+        body = {"from": self.id, "recipe": recipe}
+        document = self._http.ask(dict[str, Any], "POST", "/jobs", _keyed(json=body))
+        return Job(self._client, document["jobId"], name=self._name, document=document)
+
+    # --- outputs ---
+
+    def save(self, folder: str | Path = ".") -> list[Path]:
+        """Download the outputs into a folder, as `{file}-{output}.{type}`, and return where they are.
+
+        Files appear whole and checked by their SHA-256, and no file that is there already is replaced. Raise
+        NotCompleted if there is nothing to save.
+        """
+        status = self.status
+        if status.status is not JobState.COMPLETED:
+            code = status.error.code if status.error else status.status.lower()
+            raise NotCompleted(status.complaint, state=status.status, code=code)
+        return [self._save(number, Path(folder)) for number in range(len(status.outputs))]
+
+    def _save(self, number: int, folder: Path) -> Path:
+        for attempt in range(1, ATTEMPTS + 1):
+            output = self.status.outputs[number]
+            with unfinished(folder) as file:
+                try:
+                    self._fetch(output, file)
+                    return settle(file, folder / self._file_name(output), output.sha256)
+                except httpx.TransportError as error:
+                    if attempt == ATTEMPTS:
+                        raise self._http.lost(output.url) from error
+                except (Refused, DamagedDownload):
+                    if attempt == ATTEMPTS:
+                        raise
+            time.sleep(backoff(attempt))
+            self.refresh()  # with URLs that were signed anew
+        raise AssertionError("the last attempt returns or raises")
+
+    def _fetch(self, output: Output, file: IO[bytes]) -> None:
+        checksum = hashlib.sha256()
+        with self._http.stream(output.url) as response:
+            for piece in checked(response).iter_bytes(2**16):
+                file.write(piece)
+                checksum.update(piece)
+        if checksum.hexdigest() != output.sha256:
+            raise DamagedDownload
+
+    def _file_name(self, output: Output) -> str:
+        source = self.status.source
+        name = self._name or (source and source.filename) or self.id
+        stem = PurePosixPath(name.replace("\\", "/")).stem or "image"
+        extension = PurePosixPath(urlsplit(output.url).path).suffix
+        return f"{stem}-{output.name}{extension or mimetypes.guess_extension(output.content_type) or ''}"
+
+    def _took(self, document: dict[str, Any]) -> Self:
+        self.document, self._status = document, None
+        return self
+
+
+class _Watched:
+    """A file that tells how far it has been read. httpx takes its length from the descriptor."""
+
+    def __init__(self, file: IO[bytes], progress: Progress | None) -> None:
+        self._file = file
+        self._progress = progress
+        self._size = fstat(file.fileno()).st_size
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        if self._progress is not None:
+            self._progress(self._file.tell(), self._size)
+        return piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(lambda: self.read(2**16), b"")
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+
+def _keyed(**request: Any) -> Callable[[], dict[str, Any]]:
+    return partial(dict, **request, headers={"Idempotency-Key": str(uuid.uuid4())})
+
+
+def _status(document: dict[str, Any]) -> Status:
+    try:
+        return msgspec.convert(document, Status)
+    except msgspec.ValidationError as error:
+        raise Refused(f"The answer is not a job ({error}).", status=200, code="not_safelight") from error

@@ -1,0 +1,17 @@
+"""The HTTP API.
+
+app        the factory and its routes
+jobs       uploads and jobs: request → use case → answer
+events     a job's changes as Server-Sent Events
+about      recipes, health and the API's description
+requests   what clients send, and how it is refused
+views      what clients get
+problems   errors as answers; the one table of HTTP statuses
+headers    what every answer carries
+openapi    the description, made from `requests`, `views` and `problems`
+"""
+
+from safelight.entrypoints.api.app import create_app
+from safelight.entrypoints.api.context import Call, Changes, Health, Principal
+
+__all__ = ["Call", "Changes", "Health", "Principal", "create_app"]

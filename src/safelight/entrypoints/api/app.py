@@ -1,0 +1,64 @@
+"""The ASGI application. Made by a factory: importing this does nothing."""
+
+from typing import Final
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+from litestar.types import ControllerRouterHandler
+
+from safelight.entrypoints.api import about, events, jobs, problems
+from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal, local
+from safelight.entrypoints.api.headers import AnswerHeaders
+from safelight.entrypoints.api.requests import MAX_BODY
+from safelight.errors import SafelightError
+from safelight.service import Service
+
+ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
+    jobs.create_upload,
+    jobs.Jobs,
+    events.listen,
+    about.get_about,
+    about.list_recipes,
+    about.get_recipe,
+    about.get_recipe_schema,
+    about.get_openapi,
+    about.get_health,
+)
+
+
+def create_app(
+    service: Service,
+    *,
+    changes: Changes | None = None,
+    health: Health | None = None,
+    principal: Principal = local,
+    streaming: bool = True,
+) -> Litestar:
+    """The API on a service.
+
+    `changes` wakes event streams; without it they look every second. `health` asks the parts; without it the ports
+    are asked. `streaming=False` is for hosts that can not keep an answer open: an event stream tells the state now
+    and ends, and the client comes back by itself.
+    """
+    context = Context(
+        service=service,
+        changes=changes or Polling(),
+        health=health or service.health,
+        principal=principal,
+        streaming=streaming,
+    )
+    return Litestar(
+        ROUTES,
+        request_class=Call,
+        state=State({"context": context}),
+        exception_handlers={
+            SafelightError: problems.refuse,
+            HTTPException: problems.refuse_http,
+            Exception: problems.fault,
+        },
+        before_send=[AnswerHeaders(service.settings.cors_origins)],
+        request_max_body_size=MAX_BODY,
+        openapi_config=None,  # described in `openapi`, from the same structs that are read and sent
+        logging_config=None,  # logging belongs to whoever runs the application
+    )

@@ -1,0 +1,90 @@
+"""What every handler has at hand: the service, whose request it is, and how to learn of changes."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+from litestar import Request, Response
+from litestar.datastructures import State
+
+from safelight.service import Service
+
+
+class Changes(Protocol):
+    """Tells the event streams when to look at a job again."""
+
+    async def wait(self, job_id: str, timeout: float) -> None:  # noqa: ASYNC109 (running out is no error)
+        """Return when the job may have changed, at the latest after `timeout` seconds. A change from the moment of
+        the call on is noticed; one too many is harmless."""
+
+
+class Polling:
+    """Changes where nobody tells of them: the job is looked at every second."""
+
+    async def wait(self, job_id: str, timeout: float) -> None:  # noqa: ARG002, ASYNC109 (the protocol's)
+        """Return after a second."""
+        await asyncio.sleep(min(timeout, 1.0))
+
+
+Principal = Callable[["Call"], str]
+"""Says who makes a request: the owner of the jobs it makes, and the only ones it sees."""
+
+Health = Callable[[], Mapping[str, bool]]
+"""Asks every part whether it answers."""
+
+
+def local(call: "Call") -> str:  # noqa: ARG001 (every principal gets the request)
+    """Everybody is the same, single owner: for an installation that its network protects."""
+    return "local"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the application was made with."""
+
+    service: Service
+    changes: Changes
+    health: Health
+    principal: Principal
+    streaming: bool
+
+
+class Call(Request[Any, Any, State]):
+    """A request, with what its handler needs."""
+
+    @property
+    def context(self) -> Context:
+        """What the application was made with."""
+        context: Context = self.app.state.context
+        return context
+
+    @property
+    def service(self) -> Service:
+        """The use cases."""
+        return self.context.service
+
+    @property
+    def owner(self) -> str:
+        """Who makes this request."""
+        return self.context.principal(self)
+
+    def address_of(self, job_id: str) -> str:
+        """The URL of a job, as this client reaches the API."""
+        base = self.service.settings.public_url.rstrip("/")
+        if not base:
+            host = self.headers.get("host", "localhost")
+            base = f"{self.scope['scheme']}://{host}{self.scope.get('root_path', '')}"
+        return f"{base}/jobs/{job_id}"
+
+
+JSON: Final = "application/json"
+
+
+def answer(
+    content: object, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    """An answer in JSON."""
+    body = content if isinstance(content, bytes) else msgspec.json.encode(content)
+    return Response(body, status_code=status, media_type=JSON, headers=headers)

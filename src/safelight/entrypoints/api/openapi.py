@@ -1,0 +1,300 @@
+"""The API's description, OpenAPI 3.1. Its paths come from the routes and its schemas from the structs that are read
+and sent. What no signature says, which headers count and which errors end what, stands in OPERATIONS."""
+
+import inspect
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from litestar import Litestar
+from litestar.handlers import HTTPRouteHandler
+
+from safelight import __version__, errors, recipes
+from safelight.entrypoints.api import problems, requests, views
+from safelight.entrypoints.api.problems import Problem
+from safelight.errors import SafelightError
+
+Json = dict[str, Any]
+
+ABOUT: Final = """\
+Ask for an upload, send the file to the signed URL, look at the job until it is COMPLETED, download its outputs.
+
+Errors are `application/problem+json` (RFC 9457) with a stable `code`. Every answer carries `X-Request-Id`; a request
+may bring its own. POST requests may carry an `Idempotency-Key`."""
+
+COMPONENT: Final = "#/components/schemas/{name}"
+
+EXAMPLES: Final = {"jobId": "0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11", "name": "default"}
+"""An example of each path parameter."""
+
+HEADERS: Final = {
+    "ETag": "Changes with the job, and when its download URLs are signed anew; send it back as If-None-Match.",
+    "Idempotent-Replayed": "`true` if the request was carried out before under its Idempotency-Key.",
+    "Location": "The URL of the job.",
+    "Retry-After": "In how many seconds to ask again.",
+    "X-Request-Id": "Names this request in the logs of the operator.",
+}
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """One way for a request to succeed: what that means, what is in the body and which headers count."""
+
+    description: str
+    body: type[msgspec.Struct] | Json | None = None
+    headers: tuple[str, ...] = ()
+    media_type: str = "application/json"
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a handler's signature does not say."""
+
+    answers: dict[int, Answer]
+    errors: tuple[type[SafelightError], ...] = ()
+    not_found: tuple[type[SafelightError], ...] = ()
+    """Errors that are answered with 404 here, whatever they are elsewhere."""
+    headers: tuple[Json, ...] = ()
+    body: type[msgspec.Struct] | None = None
+    body_required: bool = False
+    query: type[msgspec.Struct] | None = None
+
+
+def _header(name: str, about: str, **schema: Any) -> Json:
+    return {"name": name, "in": "header", "description": about, "schema": {"type": "string", **schema}}
+
+
+IF_NONE_MATCH: Final = _header(
+    "If-None-Match", "An ETag from before: answered with 304 if nothing has changed."
+)
+LAST_EVENT_ID: Final = _header(
+    "Last-Event-ID", "The id of the last event seen; a browser sends it by itself."
+)
+IDEMPOTENCY_KEY: Final = _header(
+    "Idempotency-Key",
+    "For 24 hours the same request with the same key gives the same job again.",
+    pattern="^[!-~]{1,255}$",
+)
+
+KEY_ERRORS: Final = (errors.InvalidRequest, errors.IdempotencyKeyInUse, errors.IdempotencyKeyReused)
+RECIPE_ERRORS: Final = (errors.UnknownRecipe, errors.RecipeInvalid)
+JOB_NOW: Final = Answer("The job as it is now.", views.JobView, ("Retry-After", "Idempotent-Replayed"))
+
+EVENT: Final = {
+    "description": "One event. Comments keep the connection alive.",
+    "type": "object",
+    "properties": {
+        "event": {"const": "job"},
+        "id": {"type": "string", "description": "The job's revision."},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": COMPONENT.format(name="JobView")},
+        },
+    },
+}
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "create_upload": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        body=requests.UploadBody,
+        answers={200: Answer("Send the file now.", views.UploadView, ("Location", "Idempotent-Replayed"))},
+        errors=(*KEY_ERRORS, *RECIPE_ERRORS, errors.EmptyFile, errors.TooLarge, errors.Overloaded),
+    ),
+    "get_job": Operation(
+        headers=(IF_NONE_MATCH,),
+        answers={
+            200: Answer("The job.", views.JobView, ("ETag", "Retry-After")),
+            304: Answer("Nothing has changed, and the URLs still work.", headers=("ETag", "Retry-After")),
+        },
+        errors=(errors.JobNotFound,),
+    ),
+    "list_jobs": Operation(
+        query=requests.ListQuery,
+        answers={200: Answer("A part of the jobs.", views.JobsView)},
+        errors=(errors.InvalidRequest, errors.MissingJobId),
+    ),
+    "render_again": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        body=requests.RenderBody,
+        body_required=True,
+        answers={200: Answer("The new job.", views.JobView, ("Location", *JOB_NOW.headers))},
+        errors=(*KEY_ERRORS, *RECIPE_ERRORS, errors.JobNotFound, errors.SourceGone, errors.Overloaded),
+    ),
+    "cancel_job": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        answers={200: JOB_NOW},
+        errors=(*KEY_ERRORS, errors.JobNotFound, errors.NotAllowedNow),
+    ),
+    "retry_job": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        answers={200: JOB_NOW},
+        errors=(*KEY_ERRORS, errors.JobNotFound, errors.NotAllowedNow),
+    ),
+    "delete_job": Operation(answers={204: Answer("It is gone.")}, errors=(errors.JobNotFound,)),
+    "listen": Operation(
+        headers=(LAST_EVENT_ID,),
+        answers={
+            200: Answer("Events until the job has ended.", EVENT, media_type="text/event-stream"),
+            204: Answer("The job has ended; do not listen again."),
+        },
+        errors=(errors.JobNotFound,),
+    ),
+    "get_about": Operation(answers={200: Answer("A Safelight.", views.AboutView)}),
+    "list_recipes": Operation(answers={200: Answer("All of them.", views.RecipesView)}),
+    "get_recipe": Operation(
+        answers={200: Answer("The recipe.", views.RecipeView)}, not_found=(errors.UnknownRecipe,)
+    ),
+    "get_recipe_schema": Operation(answers={200: Answer("A JSON Schema (2020-12).", {"type": "object"})}),
+    "get_openapi": Operation(answers={200: Answer("An OpenAPI document.", {"type": "object"})}),
+    "get_health": Operation(
+        answers={
+            200: Answer("Every part answers.", views.HealthView),
+            503: Answer("A part does not answer.", views.HealthView),
+        }
+    ),
+}
+
+
+def document(app: Litestar) -> Json:
+    """The description of every route of the application."""
+    paths: dict[str, Json] = {}
+    for template, handler in _handlers(app):
+        path = re.sub(r"\{(\w+):\w+\}", lambda match: f"{{{_camel(match[1])}}}", template)
+        for method in sorted(handler.http_methods):
+            paths.setdefault(path, {})[method.lower()] = _operation(handler, path, method)
+    info = {
+        "title": "Safelight",
+        "version": __version__,
+        "description": ABOUT,
+        "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+    }
+    headers = {name: {"description": about, "schema": {"type": "string"}} for name, about in HEADERS.items()}
+    return {
+        "openapi": "3.1.0",
+        "info": info,
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": _schemas(), "headers": headers},
+    }
+
+
+def _handlers(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
+    """Paths and handlers of all routes, without the handlers that the framework adds to answer OPTIONS."""
+    for route in app.routes:
+        for handler in getattr(route, "route_handlers", ()):
+            if handler.resolve_include_in_schema():
+                yield route.path, handler
+
+
+def _operation(handler: HTTPRouteHandler, path: str, method: str) -> Json:
+    function = getattr(handler.fn, "func", handler.fn)  # the framework wraps those that run in threads
+    name = function.__name__
+    told = OPERATIONS[name]
+    summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
+    result: Json = {
+        "operationId": _camel(name),
+        "summary": summary.replace("\n", " ").rstrip("."),
+        "description": description or summary,
+        "parameters": [
+            *(_in_path(name) for name in re.findall(r"\{(\w+)\}", path)),
+            *_query(told.query),
+            *told.headers,
+        ],
+        "responses": {str(status): _answer(answer) for status, answer in told.answers.items()},
+    }
+    if told.body is not None:
+        content = {"application/json": {"schema": _ref(told.body)}}
+        result["requestBody"] = {"required": told.body_required, "content": content}
+    result["responses"] |= _failures(told, with_body=method == "POST")
+    return result
+
+
+def _in_path(name: str) -> Json:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": EXAMPLES[name],
+    }
+
+
+def _query(kind: type[msgspec.Struct] | None) -> Iterator[Json]:
+    """The fields of a struct as query parameters."""
+    if kind is None:
+        return
+    _, schemas = msgspec.json.schema_components([kind], ref_template=COMPONENT)
+    for name, schema in schemas[kind.__name__]["properties"].items():
+        yield {"name": name, "in": "query", "description": schema.pop("description"), "schema": schema}
+
+
+def _answer(answer: Answer) -> Json:
+    result: Json = {"description": answer.description, "headers": _headers(*answer.headers)}
+    if answer.body is not None:
+        schema = answer.body if isinstance(answer.body, dict) else _ref(answer.body)
+        result["content"] = {answer.media_type: {"schema": schema}}
+    return result
+
+
+def _failures(told: Operation, *, with_body: bool) -> Json:
+    """The errors of an operation by status: those it names, and those that any request may end with."""
+    found: defaultdict[int, list[Problem]] = defaultdict(list)
+    retry: set[int] = set()
+
+    def add(status: int, title: str, code: str, detail: str) -> None:
+        found[status].append(problems.problem(status, title, code, detail, EXAMPLES["jobId"]))
+
+    ends: tuple[type[SafelightError], ...] = (*told.errors, *told.not_found, errors.StorageUnavailable)
+    for error in ends:
+        kind = problems.KINDS[error]
+        status = 404 if error in told.not_found else kind.status
+        add(status, kind.title, error.code, error().message)
+        if kind.retry_after:
+            retry.add(status)
+    if with_body:
+        code, title, detail = problems.TURNED_AWAY[413]
+        add(413, title, code, detail)
+    code, title, detail = problems.FAULT
+    add(500, title, code, detail)
+    return {
+        str(status): {
+            "description": "; ".join(one.title for one in these) + ".",
+            "headers": _headers(*(["Retry-After"] if status in retry else [])),
+            "content": {
+                problems.MEDIA_TYPE: {
+                    "schema": _ref(Problem),
+                    "examples": {one.code: {"value": msgspec.to_builtins(one)} for one in these},
+                }
+            },
+        }
+        for status, these in sorted(found.items())
+        if status not in told.answers
+    }
+
+
+def _schemas() -> Json:
+    """The schema of everything that is read or sent, and of recipes."""
+    sent = [answer.body for told in OPERATIONS.values() for answer in told.answers.values()]
+    kinds = [kind for kind in (*sent, *(told.body for told in OPERATIONS.values())) if isinstance(kind, type)]
+    _, schemas = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=COMPONENT)
+    moved = msgspec.json.encode(recipes.schema()["$defs"]).replace(b"#/$defs/", COMPONENT[:-6].encode())
+    schemas |= msgspec.json.decode(moved)
+    for schema in schemas.values():
+        if "description" in schema:
+            schema["description"] = inspect.cleandoc(schema["description"])
+    return schemas
+
+
+def _ref(kind: type[msgspec.Struct]) -> Json:
+    return {"$ref": COMPONENT.format(name=kind.__name__)}
+
+
+def _headers(*names: str) -> Json:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-Id", *names)}
+
+
+def _camel(name: str) -> str:
+    """`job_id` as clients spell it: `jobId`."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

@@ -1,0 +1,248 @@
+"""What clients send: its form, how it is read, and how it is refused.
+
+A body is taken as JSON whatever its Content-Type says (`curl -d` names another). A field of `null` counts as not
+sent. Refusals name the field, what was expected and what came.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from safelight.errors import InvalidRequest, JobNotFound, MissingJobId
+from safelight.model import JobState
+from safelight.service import UploadRequest
+
+MAX_BODY: Final = 1_000_000
+"""The largest request body in bytes. Files do not pass through the API."""
+
+MAX_DEPTH: Final = 32
+"""How deep the JSON of a body may be nested: whatever comes after can then handle it with plain recursion."""
+
+UNKNOWN_LOOKED_AT: Final = 20
+"""How many unknown fields of one request are compared with those that there are."""
+
+MediaType = Annotated[
+    str,
+    Meta(max_length=127, pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$", examples=["image/jpeg"]),
+]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{64}$")]
+MetadataKey = Annotated[str, Meta(min_length=1, max_length=64)]
+MetadataValue = Annotated[str, Meta(max_length=512)]
+RecipeName = Annotated[str, Meta(max_length=100, examples=["default"])]
+InlineRecipe = Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/components/schemas/Recipe"})]
+RecipeField = Annotated[
+    RecipeName | InlineRecipe | None,
+    Meta(
+        description="The name of a recipe (GET /recipes), or a recipe itself (GET /recipes/schema.json). "
+        "Without one, the default recipe is used.",
+        extra={"expected": "a recipe's name or a recipe"},
+    ),
+]
+
+
+class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What may be said about an upload. Everything is optional, and so is the body itself.
+
+    What is declared is also demanded: `contentType`, `size` and `sha256` are signed into the upload URL. Fields that
+    do not exist are ignored, unless they look like one that does.
+    """
+
+    filename: Annotated[
+        Annotated[str, Meta(max_length=1024, examples=["beach.jpg"])] | None,
+        Meta(
+            description="The file's name: outputs are named after it when they are saved.",
+            extra={"expected": "a string of at most 1024 characters"},
+        ),
+    ] = None
+    content_type: Annotated[
+        MediaType | None,
+        Meta(description="The file's media type.", extra={"expected": "a media type such as image/jpeg"}),
+    ] = None
+    size: Annotated[
+        Annotated[int, Meta(ge=0, lt=2**53)] | None,
+        Meta(
+            description="The file's size in bytes.", extra={"expected": "a whole number of bytes, 0 or more"}
+        ),
+    ] = None
+    sha256: Annotated[
+        Sha256 | None,
+        Meta(
+            description="The file's SHA-256 in hexadecimal.",
+            extra={"expected": "64 hexadecimal digits"},
+        ),
+    ] = None
+    recipe: RecipeField = None
+    metadata: Annotated[
+        Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=32)] | None,
+        Meta(
+            description="What the client wants to find again on the job; Safelight does not look at it.",
+            extra={
+                "expected": "at most 32 pairs of strings, keys of 1 to 64 and values of at most 512 characters"
+            },
+        ),
+    ] = None
+    method: Annotated[
+        Literal["PUT", "POST"] | None,
+        Meta(
+            description="How the file will be sent: PUT (the default), or POST as a form.",
+            extra={"expected": "PUT or POST"},
+        ),
+    ] = None
+    overwrite: Annotated[
+        bool | None,
+        Meta(
+            description="Whether the URL may be used again after an upload (the default); only the first counts.",
+            extra={"expected": "true or false"},
+        ),
+    ] = None
+
+    def request(self) -> UploadRequest:
+        """The same for the service: what was not sent is left to its defaults."""
+        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        return UploadRequest(**given)
+
+
+class RenderBody(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"source": "from"}
+):
+    """Which kept original to render again, and how."""
+
+    source: Annotated[
+        Annotated[str, Meta(min_length=1)],
+        Meta(description="The id of the job whose original is used.", extra={"expected": "the id of a job"}),
+    ]
+    recipe: RecipeField = None
+
+
+class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which jobs to list."""
+
+    status: Annotated[
+        JobState | UnsetType,
+        Meta(description="Only jobs in this state.", extra={"expected": f"one of {', '.join(JobState)}"}),
+    ] = UNSET
+    limit: Annotated[
+        Annotated[int, Meta(ge=1, le=100)],
+        Meta(description="How many jobs at most.", extra={"expected": "a whole number from 1 to 100"}),
+    ] = 50
+    cursor: Annotated[
+        Annotated[str, Meta(max_length=1024)] | UnsetType,
+        Meta(
+            description="Where to go on: the `nextCursor` of the part before.",
+            extra={"expected": "the nextCursor of an earlier answer"},
+        ),
+    ] = UNSET
+
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def read_body(body: bytes, kind: type[T]) -> T:
+    """The JSON in a body as a struct; no body counts as `{}`. Raise InvalidRequest."""
+    if not body.strip():
+        return _read({}, kind, strict=True)
+    try:
+        data = msgspec.json.decode(body)
+    except (ValueError, RecursionError):  # malformed, not UTF-8, a number out of range; or nested too deeply
+        raise InvalidRequest("The body is not valid JSON; send a JSON object.") from None
+    if not isinstance(data, dict):
+        raise InvalidRequest(f"The body: expected a JSON object, received {_shown(data)}.")
+    if _deeper(data, MAX_DEPTH):
+        raise InvalidRequest(f"The body is nested too deeply; {MAX_DEPTH} levels are allowed.")
+    # JSON has one kind of number: 7.0 is as whole as 7.
+    numbers = {
+        key: int(value) for key, value in data.items() if isinstance(value, float) and value.is_integer()
+    }
+    return _read(data | numbers, kind, strict=True)
+
+
+def read_query(values: Iterable[tuple[str, str]], kind: type[T]) -> T:
+    """The parameters of an address as a struct. Raise InvalidRequest."""
+    data: dict[str, str] = {}
+    for name, value in values:
+        if name in data:
+            raise InvalidRequest(f"{name}: expected one value, received several.")
+        data[name] = value
+    return _read(data, kind, strict=False)
+
+
+def _read(data: Mapping[str, Any], kind: type[T], *, strict: bool) -> T:
+    """The values as a struct; not `strict` takes numbers from text. Raise InvalidRequest, naming the field."""
+    expected = _expected(kind)
+    unknown = [name for name in data if name not in expected]
+    for name in unknown[:UNKNOWN_LOOKED_AT]:
+        _refuse_unknown(name, list(expected), every=kind.__struct_config__.forbid_unknown_fields)
+    try:
+        return msgspec.convert(data, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        named = re.search(r"`\$\.(\w+)", str(error)) or re.search(r"required field `(\w+)`", str(error))
+        if named is None:
+            raise InvalidRequest from None
+        name = named[1]
+        received = _shown(data[name]) if name in data else "nothing"
+        raise InvalidRequest(f"{name}: expected {expected[name]}, received {received}.") from None
+
+
+@cache
+def _expected(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """What each field of a struct takes, in words."""
+    fields = msgspec.structs.fields(kind)
+    return {field.encode_name: field.type.__metadata__[-1].extra["expected"] for field in fields}
+
+
+def _deeper(value: object, levels: int) -> bool:
+    """Whether the value has more than so many levels of objects and arrays."""
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper(one, levels - 1) for one in inner)
+
+
+def _refuse_unknown(name: str, known: list[str], *, every: bool) -> None:
+    """Refuse a field that does not exist.
+
+    Where clients have always been free to send some of their own, not `every` one is refused, but one that looks
+    like a slip of the pen is: `recepie` must not quietly give the default recipe.
+    """
+    from difflib import get_close_matches
+
+    if close := get_close_matches(name, known, n=1, cutoff=0.75):
+        raise InvalidRequest(f"{_shown(name)} is not a field of this request; {close[0]} is.")
+    if every:
+        raise InvalidRequest(f"{_shown(name)} is not a field of this request; these are: {', '.join(known)}.")
+
+
+def _shown(value: object) -> str:
+    """A value as it was sent, if it is short."""
+    text = msgspec.json.encode(value).decode()
+    if len(text) <= 60:
+        return text
+    if isinstance(value, str):
+        return f"a string of {len(value)} characters"
+    return f"{text[:60]}…"
+
+
+_JOB_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+def read_job_id(text: str) -> str:
+    """A job's id from an address. Raise JobNotFound for what can not be one: no store is asked for it."""
+    if not text:
+        raise MissingJobId
+    if not _JOB_ID.fullmatch(text):
+        raise JobNotFound
+    return text
+
+
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def read_idempotency_key(text: str) -> str:
+    """The value of an Idempotency-Key header. Raise InvalidRequest."""
+    if not _IDEMPOTENCY_KEY.fullmatch(text):
+        raise InvalidRequest("Idempotency-Key: expected 1 to 255 visible ASCII characters without spaces.")
+    return text

@@ -1,0 +1,236 @@
+"""What clients get: a job and its upload as JSON. The six fields of the first contract are always there."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from safelight.model import Job, JobState, Stage, timestamp
+from safelight.ports import LINKS_SIGNED_EVERY, UploadLink
+from safelight.service import Service
+
+Time = Annotated[
+    str,
+    Meta(
+        description="UTC, with microseconds.",
+        extra_json_schema={"format": "date-time", "examples": ["2026-01-31T12:00:00.000000Z"]},
+    ),
+]
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of an answer."""
+
+
+class RecipeRefView(View, frozen=True):
+    """The recipe of a job: its name at the time, and the digest that fixes its content."""
+
+    name: str
+    digest: str
+
+
+class ErrorView(View, frozen=True):
+    """Why a job failed: a stable code and a sentence for a person."""
+
+    code: str
+    message: str
+
+
+class SourceView(View, frozen=True):
+    """The original. What was not read of it yet is null."""
+
+    filename: str
+    content_type: str | None = None
+    format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+
+
+class OutputView(View, frozen=True):
+    """One finished rendition, with a signed URL to download it from for at least an hour."""
+
+    name: str
+    url: str
+    content_type: str
+    width: int
+    height: int
+    frames: int
+    bytes: int
+    sha256: str
+    primary: Annotated[bool, Meta(description="Whether `downloadUrl` is this one.")]
+    placeholder: Annotated[str | None, Meta(description="A tiny stand-in to show while the picture loads.")]
+
+
+class MomentView(View, frozen=True):
+    """An entry of a job's timeline."""
+
+    at: Time
+    status: JobState
+    attempt: int
+    code: Annotated[str | None, Meta(description="What the attempt failed with.")]
+
+
+class JobView(View, frozen=True):
+    """A job: one upload and what becomes of it."""
+
+    job_id: Annotated[str, Meta(examples=["0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11"])]
+    status: JobState
+    created_at: Time
+    updated_at: Time
+    download_url: Annotated[str | None, Meta(description="Where the primary output is, once COMPLETED.")]
+    error_message: Annotated[str | None, Meta(description="Why the job FAILED.")]
+    stage: Annotated[Stage, Meta(description="The status, finer.")]
+    progress: Annotated[float, Meta(description="How far the job is: an estimate by stage.", ge=0, le=1)]
+    attempt: Annotated[int, Meta(description="How often the job was tried.", ge=0)]
+    recipe: RecipeRefView
+    error: ErrorView | None
+    source: SourceView
+    outputs: tuple[OutputView, ...]
+    metadata: dict[str, str]
+    timeline: Annotated[tuple[MomentView, ...], Meta(description="The newest 50 changes, oldest first.")]
+    rendered_from: Annotated[str | None, Meta(description="The job whose original this one renders again.")]
+    expires_at: Annotated[
+        Time | UnsetType, Meta(description="When an ended job and its files will be erased.")
+    ] = UNSET
+
+
+class JobsView(View, frozen=True):
+    """A part of the caller's jobs, newest first."""
+
+    items: tuple[JobView, ...]
+    next_cursor: Annotated[
+        str | None, Meta(description="Asks for the next part as `cursor`; null at the end.")
+    ]
+
+
+class UploadView(View, frozen=True):
+    """Where and how to send the file, and where to look for the job."""
+
+    job_id: Annotated[str, Meta(examples=["0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11"])]
+    upload_url: Annotated[str, Meta(description="Signed: whoever has it may upload.")]
+    expires_in: Annotated[int, Meta(description="How many seconds `uploadUrl` is good for.", examples=[300])]
+    upload_method: Annotated[str, Meta(description="PUT, or POST for a form.", examples=["PUT"])]
+    upload_headers: Annotated[
+        dict[str, str], Meta(description="PUT: headers to send exactly so, because they are signed.")
+    ]
+    upload_fields: Annotated[
+        dict[str, str], Meta(description="POST: form fields to send before the field `file`.")
+    ]
+    status_url: Annotated[str, Meta(description="GET it for the job.")]
+
+
+class RecipeView(View, frozen=True):
+    """A recipe that requests may name."""
+
+    name: str
+    digest: Annotated[str, Meta(description="Fixes the content: equal digests are equal recipes.")]
+    recipe: Annotated[dict[str, Any], Meta(description="The recipe, with every default written out.")]
+
+
+class RecipesView(View, frozen=True):
+    """All recipes that requests may name."""
+
+    items: tuple[RecipeView, ...]
+    default: Annotated[str, Meta(description="The recipe of requests that name none.")]
+
+
+class AboutView(View, frozen=True):
+    """What answers here, and where to read on."""
+
+    name: Annotated[str, Meta(description="`Safelight`.")]
+    version: Annotated[str, Meta(description="The version of Safelight.")]
+    about: Annotated[str, Meta(description="What to do first, in a sentence.")]
+    openapi: Annotated[str, Meta(description="Where this API is described, for programs.")]
+    docs: Annotated[str, Meta(description="Where it is described for people: a page in Safelight's source.")]
+
+
+class HealthView(View, frozen=True):
+    """Which parts answer."""
+
+    status: Annotated[str, Meta(description="`ok`, or `failing` if a part does not answer.")]
+    parts: Annotated[dict[str, str], Meta(description="Each part: `ok` or `does not answer`.")]
+
+
+def view_job(service: Service, job: Job) -> JobView:
+    """A job as its owner sees it, with newly signed URLs."""
+    urls = service.download_links(job) if job.outputs else {}
+    outputs = tuple(
+        OutputView(
+            name=output.name,
+            url=urls[output.name],
+            content_type=output.content_type,
+            width=output.width,
+            height=output.height,
+            frames=output.frames,
+            bytes=output.bytes,
+            sha256=output.sha256,
+            primary=output.primary,
+            placeholder=output.placeholder,
+        )
+        for output in job.outputs
+    )
+    primary = next((output for output in outputs if output.primary), outputs[0] if outputs else None)
+    failure = job.failure
+    return JobView(
+        job_id=job.id,
+        status=job.state,
+        created_at=timestamp(job.created_at),
+        updated_at=timestamp(job.updated_at),
+        download_url=primary.url if primary else None,
+        error_message=failure.message if failure else None,
+        stage=job.stage,
+        progress=job.stage.progress,
+        attempt=job.attempt,
+        recipe=RecipeRefView(name=job.recipe.name, digest=job.recipe.digest),
+        error=ErrorView(code=failure.code, message=failure.message) if failure else None,
+        source=_view_source(job),
+        outputs=outputs,
+        metadata=job.metadata,
+        timeline=tuple(
+            MomentView(at=timestamp(moment.at), status=moment.state, attempt=moment.attempt, code=moment.code)
+            for moment in job.timeline
+        ),
+        rendered_from=job.rendered_from,
+        expires_at=timestamp(job.updated_at + service.settings.retention_seconds)
+        if job.state.terminal
+        else UNSET,
+    )
+
+
+def _view_source(job: Job) -> SourceView:
+    source = job.source
+    if source is None:
+        return SourceView(filename=job.upload.filename)
+    return SourceView(
+        filename=job.upload.filename,
+        content_type=source.content_type,
+        format=source.format,
+        width=source.width,
+        height=source.height,
+        frames=source.frames,
+        bytes=source.bytes,
+        sha256=source.sha256,
+    )
+
+
+def view_upload(service: Service, job: Job, link: UploadLink, status_url: str) -> UploadView:
+    """How to send the file of a new job."""
+    return UploadView(
+        job_id=job.id,
+        upload_url=link.url,
+        expires_in=service.settings.upload_seconds,
+        upload_method=link.method,
+        upload_headers=link.headers,
+        upload_fields=link.fields,
+        status_url=status_url,
+    )
+
+
+def etag(job: Job, now: float) -> str:
+    """Changes with the job, and for a job with download URLs whenever they are signed anew: so a client that is told
+    "not modified" holds URLs that still work. Weak: it stands for what the job is, not for bytes."""
+    window = f".{int(now // LINKS_SIGNED_EVERY)}" if job.state is JobState.COMPLETED else ""
+    return f'W/"{job.revision}{window}"'

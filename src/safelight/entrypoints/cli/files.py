@@ -1,0 +1,98 @@
+"""Which files a command works on, and working on them side by side."""
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, TypeVar
+
+from safelight.entrypoints.cli.terminal import UsageError
+
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".avif"})
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Picture(NamedTuple):
+    """A file to work on, and the folder, below that of all outputs, where its own belong."""
+
+    path: Path
+    below: Path
+
+
+def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
+    """The files as given, and the images of the folders as given, all the way down, in order.
+
+    Folders of outputs look like the folders of originals. Hidden files are passed over, and so is `out` itself: what
+    was made is not made again.
+    """
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise UsageError(f"There is no file {', '.join(missing)}.")
+    found: dict[Path, Picture] = {}
+    for path in paths:
+        for file in _images(path, out.resolve()) if path.is_dir() else (path,):
+            below = file.parent.relative_to(path) if path.is_dir() else Path()
+            found.setdefault(file.resolve(), Picture(file, below))
+    if not found:
+        where = ", ".join(str(path) for path in paths)
+        raise UsageError(f"There is no image in {where}; these are taken: {' '.join(sorted(SUFFIXES))}")
+    return list(found.values())
+
+
+def _images(folder: Path, out: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.resolve() == out:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _images(path, out)
+        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            yield path
+
+
+def check_out(out: Path) -> None:
+    """Raise UsageError if results can not be saved in `out`; nothing is made before there is a result."""
+    place = out.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir():
+        raise UsageError(f"The output folder --out {out} can not be used: {place} is a file, not a folder.")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(f"The output folder --out {out} can not be written: Permission denied.")
+
+
+def reason(error: OSError, file: Path) -> str:
+    """What the system says, naming the file only if it is another one than everybody knows it is about."""
+    other = error.filename is not None and str(error.filename) != str(file)
+    return f"{error.strerror}: {error.filename}." if other else f"{error.strerror}."
+
+
+def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Do the work on all items, several at once; give results as they come. An exception ends it all.
+
+    The threads are daemons: Ctrl-C does not wait for a server's answer.
+    """
+    todo: queue.SimpleQueue[Item] = queue.SimpleQueue()
+    done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+    count = 0
+    for count, item in enumerate(items, 1):  # noqa: B007 (the count is used below)
+        todo.put(item)
+
+    def run() -> None:
+        while True:
+            try:
+                done.put(work(todo.get_nowait()))
+            except queue.Empty:
+                return
+            except BaseException as error:
+                done.put(error)
+                return
+
+    for number in range(min(threads, count)):
+        threading.Thread(target=run, name=f"work {number}", daemon=True).start()
+    for _ in range(count):
+        result = done.get()
+        if isinstance(result, BaseException):
+            raise result
+        yield result

@@ -1,0 +1,174 @@
+"""`safelight jobs`: what became of the jobs of a Safelight, and what can still be done about them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from safelight.entrypoints.cli.terminal import (
+    COLOURS,
+    DEFAULT_API,
+    DIM,
+    Api,
+    AsJson,
+    columns,
+    in_bytes,
+    paint,
+    say,
+    say_json,
+)
+from safelight.errors import JobNotFound, SafelightError
+
+if TYPE_CHECKING:
+    from safelight.client import Status
+
+State = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "EXPIRED", "CANCELED"]
+
+JobId = Annotated[str, Parameter(help="The job's id, as `jobs ls` and `upload --no-wait` tell it.")]
+
+jobs = App(name="jobs", help="Look at jobs, wait for them, end them.")
+
+
+@jobs.command(name="ls")
+def list_(
+    *,
+    status: State | None = None,
+    limit: Annotated[int, Parameter(validator=Number(gte=1))] = 50,
+    api: Api = DEFAULT_API,
+    as_json: AsJson = False,
+) -> None:
+    """List jobs, newest first.
+
+    Parameters
+    ----------
+    status
+        Only jobs in this state.
+    limit
+        At most so many.
+    """
+    from safelight.client import Client
+
+    with Client(api) as client:
+        found = list(client.jobs(status=status, limit=limit))
+    if as_json:
+        say_json([job.document for job in found])
+        return
+    if not found:
+        say("No jobs.")
+        return
+    rows = [["JOB", "STATUS", "UPDATED", "FILE"]]
+    for job in found:
+        source = job.status.source
+        name = (source and source.filename) or ""
+        rows.append([job.id, job.status.status.value, (job.status.updated_at or "")[:19] + "Z", name])
+    for line in columns(rows):
+        say(line)
+
+
+@jobs.command
+def get(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+    """Show one job."""
+    from safelight.client import Client
+
+    with Client(api) as client, _known(job_id):
+        job = client.job(job_id)
+    _show(job.document, job.status, as_json=as_json)
+
+
+@jobs.command
+def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> int:
+    """Show each state of a job as it comes, to its end. The exit code is 0 if it is COMPLETED, 1 otherwise."""
+    from safelight.client import Client
+
+    with Client(api) as client, _known(job_id):
+        job = client.job(job_id)
+        for status in job.watch():
+            if as_json:
+                say_json(_brief(status), whole=False)
+            else:
+                moment = (status.updated_at or "")[11:23]
+                state = paint(status.status.ljust(10), COLOURS.get(status.status, DIM))
+                reason = f"  {status.complaint}" if status.status == "FAILED" else ""
+                say(f"{moment}  {state}  {status.stage or ''}{reason}")
+    return 0 if job.status.status == "COMPLETED" else 1
+
+
+@jobs.command
+def cancel(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+    """Give up a job that has not ended yet."""
+    from safelight.client import Client
+
+    with Client(api) as client, _known(job_id):
+        job = client.job(job_id).cancel()
+    _show(job.document, job.status, as_json=as_json)
+
+
+@jobs.command
+def retry(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+    """Start a failed or canceled job again, on the original that is kept."""
+    from safelight.client import Client
+
+    with Client(api) as client, _known(job_id):
+        job = client.job(job_id).retry()
+    _show(job.document, job.status, as_json=as_json)
+
+
+@jobs.command
+def rm(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+    """Erase a job, its original and its outputs."""
+    from safelight.client import Client
+
+    with Client(api) as client, _known(job_id):
+        # The server takes a second DELETE for the first one, repeated; a person wants to know that nothing was there.
+        client.job(job_id).delete()
+    if as_json:
+        say_json({"jobId": job_id, "deleted": True})
+    else:
+        say(f"{job_id} and all its files are erased.")
+
+
+@contextmanager
+def _known(job_id: str) -> Iterator[None]:
+    """Say which job it is that the server does not know."""
+    from safelight.client import Refused
+
+    try:
+        yield
+    except Refused as error:
+        if error.code != JobNotFound.code:
+            raise
+        raise SafelightError(f"There is no job {job_id} here.") from None
+
+
+def _show(document: dict[str, Any], status: "Status", *, as_json: bool) -> None:
+    if as_json:
+        say_json(document)
+        return
+    rows = [
+        ["job", status.job_id],
+        ["status", paint(status.status, COLOURS.get(status.status, DIM))],
+        ["stage", status.stage or ""],
+        ["file", (status.source and status.source.filename) or ""],
+        ["created", status.created_at or ""],
+        ["updated", status.updated_at or ""],
+    ]
+    if status.status == "FAILED":
+        rows.append(["error", f"{status.complaint} [{status.error.code if status.error else 'failed'}]"])
+    for output in status.outputs:
+        what = f"{output.content_type}, {output.width} × {output.height}, {in_bytes(output.bytes)}"
+        rows += [["output", f"{output.name}: {what}"], ["", output.url]]
+    for line in columns([row for row in rows if row[1]]):
+        say(line)
+
+
+def _brief(status: "Status") -> dict[str, Any]:
+    return {
+        "jobId": status.job_id,
+        "status": status.status,
+        "stage": status.stage,
+        "progress": status.progress,
+        "updatedAt": status.updated_at,
+        "errorMessage": status.error_message,
+    }

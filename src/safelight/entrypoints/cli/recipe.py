@@ -1,0 +1,126 @@
+"""`safelight recipe`: the recipes of this machine's settings, and checking one before it is used."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App
+
+from safelight.entrypoints.cli.terminal import GREEN, AsJson, UsageError, columns, paint, say, say_json
+from safelight.errors import RecipeInvalid, UnknownRecipe
+
+if TYPE_CHECKING:
+    from safelight.recipes import Recipe
+
+recipe = App(name="recipe", help="Look at recipes, and check them.")
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@recipe.command(name="ls")
+def list_(*, as_json: AsJson = False) -> None:
+    """List the recipes that there are by name: the built-in ones and those in SAFELIGHT_RECIPES."""
+    from safelight import config, recipes
+
+    settings = config.load()
+    book = recipes.Book(settings)
+    if as_json:
+        say_json(list(book.names()))
+        return
+    rows = [[name, ", ".join(book.get(name).outputs)] for name in book.names()]
+    for line in columns([["RECIPE", "OUTPUTS"], *rows]):
+        say(line)
+
+
+@recipe.command
+def show(name: str, /, *, as_json: AsJson = False) -> None:
+    """Show a recipe whole, as YAML to start from, with everything that it leaves to defaults.
+
+    Parameters
+    ----------
+    name
+        One of `safelight recipe ls`, or a file.
+    """
+    import json
+
+    import msgspec
+    import yaml
+
+    if as_json:
+        say_json(json.loads(canonical(name)))
+        return
+    content = msgspec.to_builtins(chosen(name))
+    steps = {step: {"op": said["op"], "use": said["use"]} | said for step, said in content["steps"].items()}
+    ordered = {"version": content["version"], "steps": steps, "outputs": content["outputs"]}
+    say(yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True).rstrip())
+
+
+@recipe.command
+def lint(file: Path, /) -> None:
+    """Check a recipe file: exit code 0, or 1 and the place that is wrong.
+
+    Parameters
+    ----------
+    file
+        YAML or JSON.
+    """
+    found = _parse(file)
+    outputs = ", ".join(found.outputs)
+    say(f"{paint('ok', GREEN)}  {file}: {len(found.steps)} steps, outputs {outputs}")
+
+
+@recipe.command
+def schema() -> None:
+    """Print the JSON Schema of recipes, for editors that check while one writes."""
+    from safelight import recipes
+
+    say_json(recipes.schema())
+
+
+def canonical(choice: str | None) -> bytes:
+    """The recipe of that name or in that file, or the default one, as the renderer takes it."""
+    from safelight import recipes
+
+    return recipes.canonical(chosen(choice))
+
+
+def chosen(choice: str | None) -> "Recipe":
+    """The recipe of that name or in that file, or the default one. Raise RecipeInvalid, naming the file."""
+    from safelight import config, recipes
+
+    if choice is not None and is_file(choice):
+        return _parse(Path(choice))
+    settings = config.load()
+    try:
+        return recipes.Book(settings).get(choice or settings.default_recipe)
+    except UnknownRecipe as error:
+        raise UsageError(f"{error.message} `safelight recipe ls` lists them.") from None
+
+
+def for_request(choice: str | None) -> str | dict[str, Any] | None:
+    """What a request says: the name as it is, for the server to know; a file's content whole."""
+    import json
+
+    if choice is None or not is_file(choice):
+        return choice
+    document: dict[str, Any] = json.loads(canonical(choice))
+    return document
+
+
+def is_file(choice: str) -> bool:
+    """Whether a recipe is given as a file: names of recipes have neither folders nor suffixes."""
+    return choice.endswith(SUFFIXES) or "/" in choice
+
+
+def _parse(file: Path) -> "Recipe":
+    from safelight import recipes
+
+    try:
+        return recipes.parse(_read(file))
+    except RecipeInvalid as error:
+        raise RecipeInvalid(f"{file}: {error.message}") from None
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The recipe {file} can not be read: {error.strerror}.") from None

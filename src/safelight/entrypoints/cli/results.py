@@ -1,0 +1,70 @@
+"""What became of each file: a line for people, a document for programs, a summary at the end."""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safelight.entrypoints.cli.progress import Board
+from safelight.entrypoints.cli.terminal import DIM, GREEN, complain, in_bytes, in_seconds, paint
+
+
+class Saved(NamedTuple):
+    """One output, where it is now."""
+
+    name: str
+    path: Path
+    bytes: int
+    width: int
+    height: int
+
+
+class Result(NamedTuple):
+    """The end of one file: outputs, or a code and a sentence that say why there are none."""
+
+    file: Path
+    status: str
+    seconds: float
+    job_id: str | None = None
+    saved: tuple[Saved, ...] = ()
+    code: str | None = None
+    message: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well."""
+        return self.code is None
+
+    def line(self) -> str:
+        """A good result for people."""
+        outputs = ", ".join(f"{saved.path} ({in_bytes(saved.bytes)})" for saved in self.saved)
+        what = outputs or f"{self.status} as job {self.job_id}"
+        return f"{paint('✓', GREEN)} {self.file} → {what}  {paint(in_seconds(self.seconds), DIM)}"
+
+    def document(self) -> dict[str, Any]:
+        """The result for programs."""
+        return {
+            "file": str(self.file),
+            "jobId": self.job_id,
+            "status": self.status,
+            "seconds": round(self.seconds, 3),
+            "outputs": [saved._asdict() | {"path": str(saved.path)} for saved in self.saved],
+            "error": None if self.ok else {"code": self.code, "message": self.message},
+        }
+
+
+def report(board: Board, result: Result, *, as_json: bool) -> None:
+    """Tell the end of one file: what went wrong on standard error, results on standard output."""
+    if not result.ok:
+        board.complain(f"{result.file}: {result.message} [{result.code}]")
+    if as_json:
+        board.say(json.dumps(result.document(), ensure_ascii=False))
+    elif result.ok:
+        board.say(result.line())
+
+
+def summary(results: list[Result]) -> int:
+    """The exit code. Where files failed among several, say how many."""
+    failed = sum(not result.ok for result in results)
+    if failed and len(results) > 1:
+        complain(f"{failed} of {len(results)} files failed.")
+    return 1 if failed else 0

@@ -1,0 +1,83 @@
+"""How commands talk: results on standard output, the rest on standard error, colour only where somebody looks."""
+
+import json
+import os
+import sys
+from typing import Annotated, Any, Final
+
+from cyclopts import Parameter
+
+from safelight.errors import SafelightError
+
+DEFAULT_API: Final = "http://127.0.0.1:8000"
+
+Api = Annotated[
+    str, Parameter(env_var="SAFELIGHT_API", help="The address of the Safelight to talk to.", negative="")
+]
+AsJson = Annotated[
+    bool, Parameter(name="--json", help="Print JSON, for programs.", negative="", show_default=False)
+]
+
+GREEN, RED, YELLOW, DIM, BOLD = "32", "31", "33", "2", "1"
+COLOURS: Final = {"COMPLETED": GREEN, "FAILED": RED, "EXPIRED": RED, "CANCELED": YELLOW}
+
+
+class UsageError(SafelightError):
+    """The command can not be carried out as it was given."""
+
+    code = "usage"
+
+
+def say(line: str = "") -> None:
+    """Print a line of the result."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def say_json(value: Any, *, whole: bool = True) -> None:
+    """Print a result for programs: as one document, or (of many) as one line."""
+    say(json.dumps(value, ensure_ascii=False, indent=2 if whole else None))
+
+
+def complain(message: str) -> None:
+    """Say in one line what is wrong."""
+    sys.stderr.write(f"{complaint(message)}\n")
+
+
+def complaint(message: str) -> str:
+    """The line that says what is wrong."""
+    return f"{paint('safelight:', RED, sys.stderr)} {' '.join(message.split())}"
+
+
+def paint(text: str, colour: str, stream: Any = None) -> str:
+    """The text in colour, if the stream is a terminal that wants it."""
+    stream = stream or sys.stdout
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\033[{colour}m{text}\033[0m"
+
+
+def columns(rows: list[list[str]]) -> list[str]:
+    """Rows as lines, aligned; the last column is as long as it is."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+
+
+def in_bytes(count: int) -> str:
+    """A size as people say it: 812 bytes, 34 kB, 2.1 MB."""
+    if count < 1000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{count / 1000:.0f} kB"
+    return f"{count / 1_000_000:.1f} MB" if count < 10**9 else f"{count / 10**9:.2f} GB"
+
+
+def in_seconds(seconds: float) -> str:
+    """A duration as people say it: 35 ms, 1.4 s, 2 min 5 s."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{seconds // 60:.0f} min {seconds % 60:.0f} s"

@@ -1,0 +1,266 @@
+"""The functions' code: one zip, made of pinned wheels and of this very package, without Docker.
+
+Wheels are chosen for the functions' Python and processor, not for this machine's, and checked against the hashes in
+`requirements/`. The zip is the same byte for byte whenever its content is, and is named after its content.
+
+Lambda can keep no compiled module, so every cold start would compile them all: two thirds of its work. If the Python
+that deploys is the one that the functions run on, the zip brings every module compiled.
+"""
+
+import hashlib
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from safelight.entrypoints.deploy import material
+from safelight.errors import ConfigurationError
+
+LIMIT: Final = 250 * 2**20
+"""What Lambda unpacks at most, in bytes."""
+
+NOT_NEEDED: Final = frozenset(
+    {
+        # The embedded backend, its server and its client: none of them runs in a function.
+        *("apsw", "uvicorn", "uvloop", "httptools", "httpx", "httpcore", "h11", "certifi"),
+        # The command line, ours and Litestar's.
+        *("cyclopts", "docstring-parser", "attrs", "rich", "rich-click", "rich-rst", "click", "pygments"),
+        *("markdown-it-py", "mdurl", "colorama"),
+        # What Litestar makes examples and tests with.
+        *("faker", "polyfactory", "tzdata"),
+        # Functions speak to AWS through botocore; what boto3 puts on top is not used.
+        *("boto3", "s3transfer"),
+    }
+)
+"""Requirements that a function does without. The journeys on the emulator fail when one is needed after all."""
+
+SOURCE_ONLY: Final = "pyvips"
+"""Published as source only. Told that there is no system libvips, it builds to plain Python."""
+
+_OURS_NOT_NEEDED: Final = re.compile(
+    r"(client|web|testing\.py|backends/embedded|entrypoints/(cli|deploy|front|keeper|server)|imaging/.*\.md)(\.py)?(/|$)"
+)
+_SERVICES: Final = frozenset({"dynamodb", "s3", "sns", "sqs", "sts", "sso", "sso-oidc", "signin"})
+_NOT_CODE: Final = re.compile(
+    r"(^|/)(__pycache__|tests?|testing/fixtures)/|\.(pyc|pyi|pyx|pxd|c|h|md|rst)$|\.dist-info/(RECORD|WHEEL|INSTALLER|top_level\.txt|entry_points\.txt|sboms/)"
+)
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)
+
+Say = Callable[[str], None]
+
+
+class Target(NamedTuple):
+    """What the functions run on."""
+
+    runtime: str
+    architecture: str
+
+    @property
+    def python(self) -> str:
+        """The version as pip writes it."""
+        return self.runtime.removeprefix("python")
+
+    @property
+    def platforms(self) -> list[str]:
+        """The wheels that run there: Amazon Linux 2023 has glibc 2.34."""
+        machine = {"arm64": "aarch64", "x86_64": "x86_64"}[self.architecture]
+        return [f"{base}_{machine}" for base in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
+
+
+class Artifact(NamedTuple):
+    """A zip in the cache. `digest` names its content: paths and bytes, and what compiled them."""
+
+    path: Path
+    digest: str
+    unpacked: int
+
+    @property
+    def key(self) -> str:
+        """Where it goes in the artifacts bucket."""
+        return f"functions/{self.digest[:32]}.zip"
+
+
+def build(target: Target, *, cache: Path | None = None, say: Say = lambda _line: None) -> Artifact:
+    """The zip for this target, from the cache if nothing has changed. Raise ConfigurationError."""
+    cache = cache or cache_folder()
+    wheels = download(target, cache, say)
+    files = dict(sorted({**_libraries(wheels), **_ours()}.items()))
+    compiler = sys.version if target.python == "{}.{}".format(*sys.version_info) else ""
+    digest = _digest({**files, "compiled by": compiler.encode()})
+    path = cache / "zips" / f"{digest}.zip"
+    if not path.exists():
+        say("Packing the functions")
+        _pack({**files, **_compiled(files)} if compiler else files, path)
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > LIMIT:
+        raise ConfigurationError(f"The functions take {unpacked} bytes unpacked, and Lambda allows {LIMIT}.")
+    return Artifact(path, digest, unpacked)
+
+
+def cache_folder() -> Path:
+    """Where wheels and zips are kept between two builds."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "safelight"
+
+
+# --- wheels -----------------------------------------------------------------------------------------------
+
+
+def pinned(text: str) -> dict[str, str]:
+    """The requirements of a requirement file by name: each with its version, marker and hashes."""
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    entries = "\n".join(lines).replace("\\\n", " ").splitlines()
+    return {entry.partition("==")[0]: " ".join(entry.split()) for entry in entries if entry.strip()}
+
+
+def download(target: Target, cache: Path, say: Say) -> list[Path]:
+    """The wheels that a function needs, by name."""
+    every = pinned(material.requirements("aws").read_text())
+    needed = {name: entry for name, entry in every.items() if name not in NOT_NEEDED}
+    source = needed.pop(SOURCE_ONLY)
+    recipe = "\n".join([*target, *sorted(needed.values()), source])
+    folder = cache / "wheels" / hashlib.sha256(recipe.encode()).hexdigest()[:32]
+    if not folder.is_dir():
+        say(f"Downloading the wheels for {target.runtime} on {target.architecture}")
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            new = Path(scratch, "wheels")
+            _download_wheels(needed, target, new)
+            _build_wheel(source, new)
+            if not folder.is_dir():  # another build may have been quicker
+                new.rename(folder)
+    return sorted(folder.glob("*.whl"))
+
+
+def _download_wheels(needed: Mapping[str, str], target: Target, folder: Path) -> None:
+    where = [word for platform in target.platforms for word in ("--platform", platform)]
+    abis = ["--abi", f"cp{target.python.replace('.', '')}", "--abi", "abi3", "--abi", "none"]
+    version = ["--implementation", "cp", "--python-version", target.python]
+    _pip(
+        "download", "--only-binary", ":all:", "--no-deps", *where, *version, *abis, "--dest", str(folder),
+        requirements=needed.values(),
+    )  # fmt: skip
+
+
+def _build_wheel(source: str, folder: Path) -> None:
+    """Build with the pinned build tools, and with those only."""
+    with tempfile.TemporaryDirectory() as tools:
+        build = pinned(material.requirements("build").read_text())
+        _pip("install", "--no-deps", "--target", tools, requirements=build.values())
+        _pip(
+            "wheel", "--no-deps", "--no-build-isolation", "--no-binary", SOURCE_ONLY, "--wheel-dir", str(folder),
+            requirements=[source],
+            PYTHONPATH=tools, PKG_CONFIG="false", PATH=os.pathsep.join([f"{tools}/bin", os.defpath]),
+        )  # fmt: skip
+    if not list(folder.glob(f"{SOURCE_ONLY}-*-none-any.whl")):
+        raise ConfigurationError(f"{SOURCE_ONLY} was not built as plain Python; the log of pip says why.")
+
+
+def _pip(command: str, *words: str, requirements: Iterable[str], **environment: str) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        listed = Path(scratch, "requirements.txt")
+        listed.write_text("\n".join(requirements) + "\n")
+        result = subprocess.run(
+            [
+                *(sys.executable, "-m", "pip", command, "--quiet", "--disable-pip-version-check"),
+                *("--require-hashes", "--requirement", str(listed), *words),
+            ],
+            check=False,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+    if result.returncode:
+        said = next(
+            (line for line in result.stderr.splitlines() if "error" in line.lower()), result.stderr[-300:]
+        )
+        raise ConfigurationError(f"The functions' packages could not be fetched with pip: {said.strip()}")
+
+
+# --- files ------------------------------------------------------------------------------------------------
+
+
+def _libraries(wheels: list[Path]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for info in archive.infolist():
+                name = _installed_as(info.filename)
+                if name is not None and not info.is_dir() and _needed(name):
+                    files[name] = archive.read(info)
+    return files
+
+
+def _installed_as(name: str) -> str | None:
+    """Where a wheel's file goes: below `.data` only libraries are of use here."""
+    match = re.match(r"[^/]+\.data/(\w+)/(.+)", name)
+    if match is None:
+        return name
+    return match[2] if match[1] in ("purelib", "platlib") else None
+
+
+def _needed(name: str) -> bool:
+    if _NOT_CODE.search(name):
+        return False
+    service = re.match(r"botocore/data/([^/]+)/", name)
+    return service is None or service[1] in _SERVICES
+
+
+def _ours() -> dict[str, bytes]:
+    return {
+        f"safelight/{name}": path.read_bytes()
+        for path in material.PACKAGE.rglob("*")
+        if path.is_file()
+        and not _OURS_NOT_NEEDED.match(name := path.relative_to(material.PACKAGE).as_posix())
+        and not _NOT_CODE.search(name)
+    }
+
+
+def _compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Every module as this Python compiles it, which never looks at the source's time: a zip's says nothing."""
+    with tempfile.TemporaryDirectory() as scratch:
+        modules = [name for name in files if name.endswith(".py")]
+        for name in modules:
+            path = Path(scratch, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(files[name])
+        # In a new process, with hashes that are the same every time: otherwise the bytes would not be.
+        options = ["-qq", "--invalidation-mode", "unchecked-hash", "-s", scratch, "-p", "/var/task"]
+        subprocess.run(
+            [sys.executable, "-m", "compileall", *options, scratch],
+            check=False,  # what some package has for another Python stays as it is
+            env={"PYTHONHASHSEED": "0", "PATH": os.defpath},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )
+        cached = (importlib.util.cache_from_source(name) for name in modules)
+        return {name: path.read_bytes() for name in cached if (path := Path(scratch, name)).exists()}
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
+    """The content's name. Not the zip's own hash: that changes with the version of zlib."""
+    digest = hashlib.sha256()
+    for name, data in files.items():
+        digest.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _pack(files: Mapping[str, bytes], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_suffix(f".{os.getpid()}")
+    with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for name, data in sorted(files.items()):
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.create_system = 3  # so that the mode below is read, and the same is written everywhere
+            info.external_attr = (0o755 if name.endswith(".so") else 0o644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+    scratch.replace(path)

@@ -1,0 +1,103 @@
+"""The front: the process that answers HTTP, the API and (on the embedded backend) the signed URLs of the storage."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections import defaultdict
+from typing import Any, Final
+
+import uvicorn
+
+from safelight import bootstrap, config
+from safelight.entrypoints.api import create_app
+from safelight.entrypoints.process import end_with_parent, log_to_stderr, say_ready
+
+log = logging.getLogger(__name__)
+
+END_WITHIN: Final = 5
+"""Seconds that open requests may go on after the request to stop."""
+
+BACKLOG: Final = 2048
+
+
+class LiveChanges:
+    """Wakes the event streams of a job when the job changes, told by the backend's change pipe."""
+
+    def __init__(self, source: bootstrap.ChangeSource) -> None:
+        self._source = source
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    def start(self) -> None:
+        """Begin to listen; called on the event loop."""
+        asyncio.get_running_loop().add_reader(self._source.fileno(), self._hear)
+
+    def _hear(self) -> None:
+        for job_id in self._source.read():
+            for event in self._waiting.get(job_id, ()):
+                event.set()
+
+    async def wait(self, job_id: str, timeout: float) -> None:  # noqa: ASYNC109 (it is a part of the wait)
+        """Return when the job has changed, or after `timeout` seconds."""
+        event = asyncio.Event()
+        self._waiting[job_id].add(event)
+        try:
+            async with asyncio.timeout(timeout):
+                await event.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting[job_id].discard(event)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
+
+class Front:
+    """The ASGI application: requests below the storage's path go to the storage, all others to the API."""
+
+    def __init__(self, system: bootstrap.OnOneMachine) -> None:
+        self._changes = LiveChanges(system.changes())
+        self._api = create_app(system.service, changes=self._changes, health=system.health)
+        self._storage = system.storage_app()
+        self._storage_path = system.storage_path
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            self._changes.start()
+        if scope["type"] == "http" and scope["path"].startswith(self._storage_path):
+            await self._storage(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+
+class Server(uvicorn.Server):
+    """Uvicorn, telling the supervisor when it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            say_ready()
+
+
+def main(descriptor: int, url: str) -> None:
+    """Answer HTTP on the listening socket with this descriptor; `url` is where clients reach it."""
+    end_with_parent()
+    settings = config.load()
+    log_to_stderr("front", settings.log_level)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with bootstrap.build_on_one_machine(settings, url=url) as system:
+        server = Server(
+            uvicorn.Config(
+                Front(system),
+                http="httptools",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=END_WITHIN,
+                backlog=BACKLOG,
+            )
+        )
+        server.run(sockets=[socket.socket(fileno=os.dup(descriptor))])

@@ -1,0 +1,28 @@
+"""The jobs table's stream: every end of a job becomes a notice on the topic, at least once, in the order of its writes.
+
+The stream goes on only when a batch is done, so at the first notice that can not be delivered the rest is left for the
+next call: nothing is told twice that need not be.
+"""
+
+from typing import Any
+
+from safelight.entrypoints.lambdas.observing import Context, observed
+from safelight.entrypoints.lambdas.wiring import system
+
+
+def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
+    """Tell of every end in the batch. Return the first record that has to come again."""
+    with observed(context) as call:
+        for record in event.get("Records", ()):
+            try:
+                notice = system().notice_in(record)
+                if notice is None:
+                    continue
+                call.about(notice.job_id)
+                system().announce(notice)
+            except Exception:
+                call.log.exception("not told; it is tried again")
+                return {"batchItemFailures": [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]}
+            call.log.info("told", extra={"notice": notice.id, "state": notice.state})
+            call.count(f"Jobs{notice.state.capitalize()}")
+        return {"batchItemFailures": []}

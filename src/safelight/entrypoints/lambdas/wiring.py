@@ -1,0 +1,15 @@
+"""The system that a function works on: made by the first call, kept for all that follow."""
+
+from contextlib import ExitStack
+from functools import cache
+
+from safelight import bootstrap, config
+
+_open = ExitStack()
+"""Never closed: Lambda ends the process, and until then the next call uses the same connections."""
+
+
+@cache
+def system() -> bootstrap.OnAws:
+    """Safelight as this function sees it. Raise ConfigurationError."""
+    return _open.enter_context(bootstrap.build_on_aws(config.load()))

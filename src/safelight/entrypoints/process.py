@@ -1,0 +1,77 @@
+"""What the processes of one tree share: how they start, say that they are ready, log, and end with their parent."""
+
+import ctypes
+import logging
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from typing import Final
+
+READY_FD: Final = "SAFELIGHT_PROCESS_READY_FD"
+"""The variable that tells a child where to say that it is ready; not a setting."""
+
+LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
+
+_PR_SET_PDEATHSIG: Final = 1
+_RECORD_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {
+    "message",
+    "asctime",
+    "taskName",
+    "color_message",
+}
+
+
+class LineFormatter(logging.Formatter):
+    """One event, one line: time, level, process, message, then what the event is about as key=value."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        fields = "".join(
+            f" {name}={value}" for name, value in vars(record).items() if name not in _RECORD_FIELDS
+        )
+        line = f"{moment}.{int(record.msecs):03d}Z {record.levelname:7} {self._process:8} {record.getMessage()}{fields}"
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def log_to_stderr(process: str, level: str) -> None:
+    """Send this process's log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter(process))
+    logging.basicConfig(level=LEVELS[level], handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def end_with_parent() -> None:
+    """Die when the parent dies, however it dies: nothing may go on working that nobody supervises."""
+    parent = os.getppid()
+    if platform.system() == "Linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before the kernel was told
+            os._exit(1)
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch parent", daemon=True).start()
+
+
+def say_ready() -> None:
+    """Tell the supervisor that this process does its work from now on. Without a supervisor, do nothing."""
+    if (descriptor := os.environ.pop(READY_FD, None)) is not None:
+        os.write(int(descriptor), b"!")
+        os.close(int(descriptor))
