@@ -1,0 +1,136 @@
+"""The functions' code: whole, small, and the same every time."""
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.support.stack import ARCHITECTURE
+
+from safelight.entrypoints.deploy import artifact, material
+from safelight.entrypoints.deploy.artifact import Artifact, Target
+
+pytestmark = pytest.mark.timeout(300)
+
+HERE = Target(f"python{sys.version_info.major}.{sys.version_info.minor}", ARCHITECTURE)
+MODULES = ("api", "dispatcher", "worker", "sweeper", "notifier")
+
+
+@pytest.fixture(scope="module")
+def built() -> Artifact:
+    """The functions for the Python that runs the tests."""
+    return artifact.build(HERE)
+
+
+def test_the_artifact_is_small(built: Artifact) -> None:
+    """At most 60 MB zipped, and far below what Lambda unpacks."""
+    assert built.path.stat().st_size <= 60_000_000
+    assert built.unpacked <= 120_000_000
+
+
+def test_the_artifact_is_the_same_byte_for_byte(built: Artifact, tmp_path: Path) -> None:
+    """A second build, in another cache, with other times and another order of files, gives the same bytes."""
+    wheels = artifact.cache_folder() / "wheels"
+    (tmp_path / "wheels").symlink_to(wheels)
+    for path in wheels.rglob("*.whl"):
+        os.utime(path)
+    again = artifact.build(HERE, cache=tmp_path)
+    if again.digest != built.digest:
+        pytest.skip("the source is being changed while the tests run")
+    assert _hash(again.path) == _hash(built.path)
+
+
+def test_the_artifact_holds_nothing_that_functions_do_without(built: Artifact) -> None:
+    """No command line, no embedded backend, no test tools, no stubs, no other services."""
+    with zipfile.ZipFile(built.path) as archive:
+        names = archive.namelist()
+        assert names == sorted(names)
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    tops = {name.partition("/")[0] for name in names}
+    assert not tops & {"faker", "polyfactory", "rich", "cyclopts", "httpx", "apsw", "uvicorn", "boto3", "pip"}
+    assert not [name for name in names if name.endswith(".pyi")]
+    assert not [
+        name
+        for name in names
+        if name.startswith(("safelight/backends/embedded", "safelight/entrypoints/cli"))
+    ]
+    assert not [name for name in names if name.startswith("botocore/data/ec2/")]
+
+
+def test_the_artifact_is_compiled_for_the_python_that_builds_it(built: Artifact, tmp_path: Path) -> None:
+    """A cold start compiles nothing; for another Python the zip holds sources only."""
+    with zipfile.ZipFile(built.path) as archive:
+        names = set(archive.namelist())
+        cached = importlib.util.cache_from_source("safelight/service.py")
+        pyc = archive.read(cached)
+    assert pyc.startswith(importlib.util.MAGIC_NUMBER)
+    assert int.from_bytes(pyc[4:8], "little") == 0b01  # by hash, and unchecked
+    assert str(tmp_path.parent).encode() not in pyc
+    lacking = [
+        name for name in names if name.endswith(".py") and importlib.util.cache_from_source(name) not in names
+    ]
+    assert lacking == []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_function_starts_from_the_zip_alone(built: Artifact, tmp_path: Path, module: str) -> None:
+    """Nothing is found that is not in the zip: no installed package stands in for one that is missing."""
+    with zipfile.ZipFile(built.path) as archive:
+        archive.extractall(tmp_path)
+    script = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from safelight.entrypoints.lambdas import {module} as function, observing, wiring
+made = wiring.system()
+for service in ("s3", "dynamodb", "sqs", "sns"):
+    made._aws.clients.get(service)
+observing._logger(), observing._metrics()
+if {module!r} == "api":
+    function._application()
+if {module!r} == "worker":
+    made.start_renderer()
+files = [getattr(one, "__file__", None) or "" for one in list(sys.modules.values())]
+outside = [file for file in files if "site-packages" in file]
+assert not outside, outside
+"""
+    names = ("UPLOADS_BUCKET", "PROCESSED_BUCKET", "JOBS_TABLE", "RECORDS_TABLE", "QUEUE_URL", "TOPIC_ARN")
+    environment = {f"SAFELIGHT_{name}": "x" for name in names} | {
+        "SAFELIGHT_BACKEND": "aws",
+        "SAFELIGHT_REGION": "ap-south-1",
+        "POWERTOOLS_METRICS_NAMESPACE": "x",
+        "PATH": os.environ["PATH"],
+    }
+    # -S: without the packages that are installed here.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_wheels_are_for_lambda_and_not_for_this_machine() -> None:
+    """arm64 and x86_64 get wheels of their own, of a glibc that Amazon Linux 2023 has."""
+    assert Target("python3.13", "arm64").platforms[0] == "manylinux_2_28_aarch64"
+    assert Target("python3.13", "x86_64").python == "3.13"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+@pytest.mark.parametrize("runtime", ["python3.12", "python3.13", "python3.14"])
+def test_every_target_can_be_built(runtime: str, architecture: str) -> None:
+    """Every package has a wheel for every runtime and processor that the template offers."""
+    assert artifact.build(Target(runtime, architecture)).unpacked <= artifact.LIMIT
+
+
+def test_every_requirement_is_pinned_with_hashes() -> None:
+    """What goes into the functions is what was tested, and nothing else can be put in its place."""
+    needed = artifact.pinned(material.requirements("aws").read_text())
+    assert set(needed) >= artifact.NOT_NEEDED
+    assert all("--hash=sha256:" in entry for entry in needed.values())
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,385 @@
+"""Every command, as a script would run it: against a real server, without a terminal."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.journeys.serving import (
+    COMMAND,
+    Server,
+    client,
+    decoded,
+    environment,
+    image,
+    safelight,
+    submit,
+    until,
+    wait,
+)
+
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two pictures, one of them further down, a file that is no picture, and one that is hidden."""
+    folder = tmp_path / "holiday"
+    (folder / "day 2").mkdir(parents=True)
+    (folder / "beach.jpg").write_bytes(image())
+    (folder / "day 2" / "hill.PNG").write_bytes(image("png"))
+    (folder / "notes.txt").write_text("not an image")
+    (folder / ".hidden.jpg").write_bytes(image())
+    return folder
+
+
+def saved(folder: Path) -> list[str]:
+    """All files below a folder."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_upload_a_folder(api: str, folder: Path, tmp_path: Path) -> None:
+    """All pictures of a folder are sent, and come back in folders that look like it. A second run adds nothing."""
+    for _ in range(2):
+        done = safelight("upload", folder, "--out", "out", cwd=tmp_path, settings={"api": api})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(done.stdout.splitlines()) == 2
+        assert saved(tmp_path / "out") == ["beach-main.jpg", "day 2/hill-main.png"]
+    assert decoded((tmp_path / "out/day 2/hill-main.png").read_bytes()).size == (320, 240)
+
+
+def test_upload_never_replaces_a_file(api: str, photo: Path, tmp_path: Path) -> None:
+    """A file that is there already stays; the result gets another name."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/beach-main.jpg").write_text("mine")
+    done = safelight("upload", photo, "--out", tmp_path / "out", "--api", api)
+    assert done.returncode == 0, done.stderr
+    assert saved(tmp_path / "out") == ["beach-main (2).jpg", "beach-main.jpg"]
+    assert (tmp_path / "out/beach-main.jpg").read_text() == "mine"
+
+
+def test_one_bad_file_does_not_stop_the_others(api: str, photo: Path, tmp_path: Path) -> None:
+    """Good files are done; each bad one is a line with its code; the exit code is 1."""
+    bad, empty = tmp_path / "bad.jpg", tmp_path / "empty.jpg"
+    bad.write_text("not a picture")
+    empty.touch()
+    files = (bad, photo, empty)
+    done = safelight("upload", *files, "--out", tmp_path / "out", "--json", "--api", api)
+    assert done.returncode == 1
+    results = {Path(r["file"]).name: r for r in map(json.loads, done.stdout.splitlines())}
+    codes = {name: (result["error"] or {}).get("code") for name, result in results.items()}
+    assert codes == {
+        "bad.jpg": "type_not_allowed",
+        "beach.jpg": None,
+        "empty.jpg": "empty_file",
+    }
+    assert results["beach.jpg"]["outputs"][0]["path"] == str(tmp_path / "out/beach-main.jpg")
+    assert len(done.stderr.splitlines()) == 3
+    assert f"safelight: {empty}: The file is empty (0 bytes). [empty_file]" in done.stderr.splitlines()
+    assert done.stderr.splitlines()[-1] == "safelight: 2 of 3 files failed."
+
+
+@pytest.mark.parametrize("command", ["upload", "render"])
+def test_a_file_that_is_not_there(command: str, photo: Path, tmp_path: Path) -> None:
+    """The command was not meant so: it names the file, does nothing, and ends with 2."""
+    done = safelight(command, photo, "absent.jpg", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "safelight: There is no file absent.jpg.\n"
+    assert saved(tmp_path) == ["beach.jpg"]
+
+
+@pytest.mark.parametrize("command", ["upload", "render"])
+def test_an_output_folder_that_can_not_be(command: str, photo: Path, tmp_path: Path) -> None:
+    """It is the folder's fault and not the picture's, and is said before anything is done: exit code 2."""
+    (tmp_path / "file").touch()
+    done = safelight(command, photo, "--out", "file/out", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("safelight: The output folder --out file/out can not be used")
+
+
+def one_at_a_time(folder: Path, count: int) -> list[Path]:
+    """Pictures that keep one worker busy for a while."""
+    body = image("jpeg", (4000, 3000))
+    files = [folder / f"{number}.jpg" for number in range(count)]
+    for file in files:
+        file.write_bytes(body)
+    return files
+
+
+@pytest.mark.embedded
+def test_a_server_that_goes_away(tmp_path: Path) -> None:
+    """Every file is told, and for those that were sent, which job they are; then how many failed: exit code 1."""
+    files = one_at_a_time(tmp_path, 6)
+    command = [*COMMAND, "upload", *map(str, files), "--out", str(tmp_path / "out"), "--api"]
+    with (
+        Server(tmp_path / "data", "--workers", "1") as server,
+        subprocess.Popen(
+            [*command, server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as process,
+    ):
+        assert process.stdout is not None
+        assert "0" in process.stdout.readline()
+        server.kill()
+        more, said = process.communicate(timeout=45)
+    lines = said.splitlines()
+    failed = 5 - len(more.splitlines())
+    assert process.returncode == 1
+    assert len(lines) == failed + 1, said
+    assert all("No Safelight answers" in line for line in lines[:-1])
+    assert any("is job " in line for line in lines[:-1])
+    assert lines[-1] == f"safelight: {failed} of 6 files failed."
+
+
+@pytest.mark.embedded
+def test_ctrl_c_while_files_are_under_way(tmp_path: Path) -> None:
+    """What was sent and has not come back is named with its job, which goes on without us."""
+    files = one_at_a_time(tmp_path, 6)
+    command = [*COMMAND, "upload", *map(str, files), "--out", str(tmp_path / "out"), "--api"]
+    with (
+        Server(tmp_path / "data", "--workers", "1") as server,
+        subprocess.Popen(
+            [*command, server.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as process,
+    ):
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        lines = said.splitlines()
+        assert (process.returncode, lines[-1]) == (130, "safelight: Interrupted.")
+        assert len(lines) > 1
+        for line in lines[:-1]:
+            told = re.fullmatch(r"safelight: .*\.jpg: sent, and goes on as job (\S+)", line)
+            assert told, line
+            with client(server.url) as http:
+                assert wait(http, told[1])["status"] == "COMPLETED"
+
+
+def test_upload_without_waiting(api: str, http: httpx.Client, photo: Path, tmp_path: Path) -> None:
+    """--no-wait tells the job and saves nothing."""
+    done = safelight("upload", photo, "--no-wait", "--json", "--api", api, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert wait(http, json.loads(done.stdout)["jobId"])["status"] == "COMPLETED"
+    assert saved(tmp_path) == ["beach.jpg"]
+
+
+def test_upload_with_a_recipe_file(api: str, photo: Path, tmp_path: Path) -> None:
+    """A recipe file goes along with the request; each of its outputs is saved."""
+    recipe = tmp_path / "two.yaml"
+    recipe.write_text("version: 1\noutputs:\n  web: {format: webp, quality: 70}\n  small: {format: png}\n")
+    done = safelight("upload", photo, "--recipe", recipe, "--out", tmp_path / "out", "--api", api)
+    assert done.returncode == 0, done.stderr
+    assert saved(tmp_path / "out") == ["beach-small.png", "beach-web.webp"]
+
+
+def test_an_unknown_recipe(api: str, photo: Path, tmp_path: Path) -> None:
+    """A recipe that the server does not know is one line that names those it knows."""
+    done = safelight("upload", photo, "--recipe", "nope", "--api", api, cwd=tmp_path)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert "'nope'" in line
+    assert "default" in line
+
+
+def test_jobs(api: str, http: httpx.Client) -> None:
+    """ls, get, watch, cancel, retry and rm say what they did, to people and to programs."""
+    job_id = submit(http, image(), filename="beach.jpg")
+    watched = safelight("jobs", "watch", job_id, "--api", api)
+    assert watched.returncode == 0, watched.stderr
+    assert "COMPLETED" in watched.stdout.splitlines()[-1]
+    assert job_id in safelight("jobs", "ls", "--api", api).stdout
+    listed = json.loads(safelight("jobs", "ls", "--json", "--limit", "1", "--api", api).stdout)
+    assert [job["jobId"] for job in listed] == [job_id]
+    assert "beach.jpg" in safelight("jobs", "get", job_id, "--api", api).stdout
+    got = json.loads(safelight("jobs", "get", job_id, "--json", "--api", api).stdout)
+    assert got["outputs"][0]["contentType"] == "image/jpeg"
+    refused = safelight("jobs", "cancel", job_id, "--api", api)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "safelight: The job is COMPLETED and can not be canceled any more.\n"
+    removed = safelight("jobs", "rm", job_id, "--api", api)
+    assert removed.returncode == 0, removed.stderr
+    for word in ("get", "watch", "cancel", "retry", "rm"):
+        gone = safelight("jobs", word, job_id, "--api", api)
+        assert (gone.returncode, gone.stdout) == (1, "")
+        assert gone.stderr == f"safelight: There is no job {job_id} here.\n"
+
+
+@pytest.mark.embedded
+def test_no_jobs(tmp_path: Path) -> None:
+    """An empty list is said in words; for programs it is empty."""
+    with Server(tmp_path / "data", "--workers", "1") as server:
+        assert safelight("jobs", "ls", "--api", server.url).stdout == "No jobs.\n"
+        assert json.loads(safelight("jobs", "ls", "--json", "--api", server.url).stdout) == []
+
+
+def test_jobs_cancel_and_retry(api: str, http: httpx.Client) -> None:
+    """A waiting job can be canceled and taken up again; watching a canceled one ends with 1."""
+    job_id = http.post("/uploads", json={"filename": "a.jpg"}).json()["jobId"]
+    assert "CANCELED" in safelight("jobs", "cancel", job_id, "--api", api).stdout
+    assert safelight("jobs", "watch", job_id, "--json", "--api", api).returncode == 1
+    assert (
+        json.loads(safelight("jobs", "retry", job_id, "--json", "--api", api).stdout)["status"] == "PENDING"
+    )
+
+
+@pytest.mark.embedded
+def test_render(folder: Path, tmp_path: Path) -> None:
+    """The engine alone gives, without a server, what an upload gives; bad files are told in the same words."""
+    (folder / "bad.jpg").write_text("not a picture")
+    done = safelight("render", folder, "--out", tmp_path / "out", "--json")
+    assert done.returncode == 1
+    assert saved(tmp_path / "out") == ["beach-main.jpg", "day 2/hill-main.png"]
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [result["error"]["code"] for result in results if result["error"]] == ["type_not_allowed"]
+
+
+@pytest.mark.embedded
+def test_render_saves_where_upload_does(photo: Path, tmp_path: Path) -> None:
+    """Without --out the results are in ./safelight-out."""
+    assert safelight("render", photo, cwd=tmp_path).returncode == 0
+    assert saved(tmp_path / "safelight-out") == ["beach-main.jpg"]
+
+
+def test_a_mistake_points_at_the_help_of_its_command(photo: Path) -> None:
+    """A usage error names the help that tells how it is meant."""
+    for words in (["upload", photo, "--nope"], ["jobs", "ls", "--nope"], ["nope"]):
+        done = safelight(*words)
+        command = " ".join(["safelight", *(str(word) for word in words[:-1] if word != photo)])
+        assert done.returncode == 2
+        assert f"`{command} --help`" in done.stderr
+
+
+def test_recipes(tmp_path: Path) -> None:
+    """Recipes are listed, shown as they are read, checked with the place of a mistake, and described by a schema."""
+    assert "default" in safelight("recipe", "ls").stdout
+    shown = safelight("recipe", "show", "default").stdout
+    good, bad = tmp_path / "good.json", tmp_path / "bad.yaml"
+    assert re.findall(r"^\w+|^  \w+", shown, re.MULTILINE) == [
+        "version",
+        "steps",
+        "  upright",
+        "  mark",
+        "outputs",
+        "  main",
+    ]
+    good.write_text(shown)
+    assert (
+        safelight("recipe", "show", good, "--json").stdout
+        == safelight("recipe", "show", "default", "--json").stdout
+    )
+    assert safelight("recipe", "lint", good).returncode == 0
+    bad.write_text("version: 1\noutputs:\n  web: {format: webm}\n")
+    done = safelight("recipe", "lint", bad)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"safelight: {bad}: outputs.web.format: ")
+    assert "webm" in line
+    done = safelight("render", good, "--recipe", bad)
+    assert (done.returncode, f"{bad}: outputs.web.format" in done.stderr) == (1, True)
+    assert json.loads(safelight("recipe", "schema").stdout)["$schema"].endswith("2020-12/schema")
+
+
+def test_settings() -> None:
+    """Every setting is listed with its meaning, and with what is set now."""
+    done = safelight("settings", "--json", settings={"max_bytes": "5MB"})
+    listed = {setting["variable"]: setting for setting in json.loads(done.stdout)}
+    assert listed["SAFELIGHT_MAX_BYTES"]["now"] == "5000000"
+    assert listed["SAFELIGHT_MAX_BYTES"]["default"] == "100000000"
+    assert all(len(setting["meaning"]) > 10 for setting in listed.values())
+    assert "SAFELIGHT_DATA=safelight-data" in safelight("settings").stdout
+
+
+@pytest.mark.parametrize("words", [["jobs", "ls"], ["upload", "photo.jpg"], ["jobs", "watch", "x"]])
+def test_nobody_answers(words: list[str], tmp_path: Path) -> None:
+    """Where no server is, every command says so in one line, at once."""
+    (tmp_path / "photo.jpg").write_bytes(image())
+    done = safelight(*words, "--api", NOBODY, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == f"safelight: No Safelight answers at {NOBODY}; start one with `safelight serve`.\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["nonsense"], 2),
+        (["upload"], 2),
+        (["jobs", "ls", "--limit", "many"], 2),
+        (["serve", "--port", "70000"], 2),
+        (["jobs", "ls", "--api", "127.0.0.1"], 3),
+        (["demo", "no-such-photo.jpg"], 2),
+    ],
+)
+def test_mistakes(words: list[str], code: int, tmp_path: Path) -> None:
+    """A command that is not understood is one line on standard error, and nothing on standard output."""
+    done = safelight(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (code, "", 1)
+    assert done.stderr.startswith("safelight: ")
+
+
+def test_the_door_opens_quickly() -> None:
+    """Help and version load nothing heavy."""
+    heavy = {"litestar", "uvicorn", "pyvips", "PIL", "httpx", "apsw", "yaml", "msgspec"}
+    script = (
+        "import sys; from safelight.entrypoints.cli import run; run(['--help']); run(['upload', '--help']); "
+        "print(sorted(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [COMMAND[0], "-c", script], capture_output=True, text=True, env=environment(), timeout=20
+    )
+    assert done.returncode == 0
+    assert "Usage: safelight upload" in done.stdout
+    assert [name for name in heavy if f"'{name}'" in done.stderr] == []
+
+
+def test_ctrl_c_while_waiting(api: str, http: httpx.Client) -> None:
+    """Ctrl-C ends a waiting command at once: 130, one line, no traceback."""
+    job_id = http.post("/uploads", json={"filename": "a.jpg"}).json()["jobId"]
+    command = [*COMMAND, "jobs", "watch", job_id, "--api", api]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    ) as process:
+        assert process.stdout is not None
+        assert "PENDING" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (130, "safelight: Interrupted.\n")
+
+
+def test_on_a_terminal(api: str, photo: Path, tmp_path: Path) -> None:
+    """On a terminal there are bars while it works, and the result stands there at the end."""
+    master, slave = pty.openpty()
+    command = [*COMMAND, "upload", str(photo), "--out", str(tmp_path / "out"), "--api", api]
+    environ = environment() | {"TERM": "xterm-256color", "COLUMNS": "200"}
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environ) as process:
+        os.close(slave)
+        shown = b""
+
+        def all_of_it() -> bool:
+            nonlocal shown
+            if select.select([master], [], [], 0.1)[0]:
+                try:
+                    shown += os.read(master, 65536)
+                except OSError:  # the other side is closed
+                    return True
+            return False
+
+        until(all_of_it)
+    os.close(master)
+    assert process.returncode == 0, shown
+    assert b"Uploading" in shown
+    assert b"beach-main.jpg" in shown

@@ -1,0 +1,98 @@
+"""The API's description is true: requests made from it are answered as it says."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from tests.unit.pipeline import ME, Pipeline
+
+from safelight.entrypoints.api import create_app
+from safelight.entrypoints.api.openapi import OPERATIONS, document
+
+PIPELINE = Pipeline()
+APP = create_app(PIPELINE.service, streaming=False)
+CONFIG = schemathesis.Config.from_dict(
+    {
+        "checks": {
+            # A request of the right form may still name what is not there, or ask for what can not be done.
+            "positive_data_acceptance": {"expected-statuses": ["2xx", 304, 404, 409, 410, 413, 422]},
+        },
+        # A cursor is opaque: no schema tells one of ours from another.
+        "operations": [
+            {"include-name": "GET /jobs", "checks": {"positive_data_acceptance": {"enabled": False}}}
+        ],
+    }
+)
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP, config=CONFIG)
+
+
+def jobs() -> Iterator[str]:
+    """Jobs in one state after the other, and every sixth one not there any more."""
+    while True:
+        for number in range(6):
+            made = PIPELINE.request()
+            if number in (1, 2, 3):
+                PIPELINE.send(made, b"" if number == 1 else b"picture")
+            if number in (1, 2):
+                PIPELINE.work()
+            if number == 4:
+                PIPELINE.service.cancel(ME, made.id)
+            if number == 5:
+                PIPELINE.service.delete(ME, made.id)
+            yield made.id
+
+
+JOBS = jobs()
+
+
+@SCHEMA.parametrize()
+@settings(
+    max_examples=50,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_requests_made_from_the_description(case: Any) -> None:
+    """Status, headers, media type and body of every answer are described; wrong requests are refused."""
+    if "jobId" in case.path_parameters and case.meta.generation.mode.is_positive:
+        case.path_parameters["jobId"] = next(JOBS)  # a made-up id never is that of a job
+    case.call_and_validate()
+
+
+def test_every_route_is_described() -> None:
+    """No operation is missing, and none is described that there is not."""
+    described = [operation for path in document(APP)["paths"].values() for operation in path.values()]
+    assert len(described) == len(OPERATIONS)
+    assert len({operation["operationId"] for operation in described}) == len(OPERATIONS)
+    assert all(operation["summary"] and operation["description"] for operation in described)
+
+
+def test_every_error_is_described_with_an_example() -> None:
+    """Each refusal says what it means, and shows one problem for each code."""
+    for path in document(APP)["paths"].values():
+        for operation in path.values():
+            problems = {
+                status: answer["content"]["application/problem+json"]
+                for status, answer in operation["responses"].items()
+                if "application/problem+json" in answer.get("content", {})
+            }
+            assert "500" in problems
+            for status, problem in problems.items():
+                assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
+                assert problem["examples"]
+                for code, example in problem["examples"].items():
+                    assert (example["value"]["code"], str(example["value"]["status"])) == (code, status)
+
+
+def test_the_document_says_what_it_is() -> None:
+    """OpenAPI 3.1, with every reference leading somewhere."""
+    text = json.dumps(document(APP))
+    assert '"openapi": "3.1.0"' in text
+    components = document(APP)["components"]
+    for kind, name in re.findall(r"#/components/(\w+)/([\w-]+)", text):
+        assert name in components[kind]

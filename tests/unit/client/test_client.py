@@ -1,0 +1,310 @@
+"""The client, against a server that answers as a test wants it to."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from safelight.client import Client, DamagedDownload, NotCompleted, Refused, TookTooLong, Unreachable, http
+from safelight.errors import ConfigurationError
+
+API = "http://safelight.test"
+BODY = b"the finished picture"
+
+Answer = httpx.Response | Exception
+
+
+class Script:
+    """Answers requests one after the other, by method and path, and remembers them."""
+
+    def __init__(self, answers: Mapping[str, Answer | Sequence[Answer]]) -> None:
+        self.seen: list[httpx.Request] = []
+        self._answers = {
+            name: iter(given) if isinstance(given, Sequence) else given for name, given in answers.items()
+        }
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        self.seen.append(request)
+        name = f"{request.method} {request.url.path}"
+        given = self._answers[next(key for key in self._answers if name.startswith(key))]
+        answer = next(given) if isinstance(given, Iterator) else given
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def client(self) -> Client:
+        """A client of this server."""
+        return Client(API, transport=httpx.MockTransport(self))
+
+
+def job(status: str = "COMPLETED", **fields: Any) -> httpx.Response:
+    """A job as the API tells it."""
+    return httpx.Response(
+        200, json={"jobId": "j", "status": status, "source": {"filename": "a.jpg"}} | fields
+    )
+
+
+def completed(sha256: str = hashlib.sha256(BODY).hexdigest()) -> httpx.Response:
+    """A job with one output."""
+    output = {
+        "name": "main",
+        "url": f"{API}/files/main.jpg?signed",
+        "contentType": "image/jpeg",
+        "width": 3,
+        "height": 2,
+        "bytes": len(BODY),
+        "sha256": sha256,
+    }
+    return job(outputs=[output])
+
+
+def problem(status: int, code: str, detail: str, **headers: str) -> httpx.Response:
+    """A refusal."""
+    return httpx.Response(status, json={"code": code, "detail": detail}, headers=headers)
+
+
+GRANT = {"jobId": "j", "uploadUrl": f"{API}/files/a.jpg?signed", "uploadHeaders": {"x-signed": "yes"}}
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were asked for; none is made."""
+    made: list[float] = []
+    monkeypatch.setattr("time.sleep", made.append)
+    return made
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """A file to send."""
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"some bytes" * 20_000)
+    return path
+
+
+def test_an_upload_from_end_to_end(photo: Path, tmp_path: Path) -> None:
+    """Upload, wait and save: what is sent is declared first, and what is saved is what was named."""
+    script = Script(
+        {
+            "POST /uploads": httpx.Response(200, json=GRANT),
+            "PUT /files": httpx.Response(200),
+            "GET /jobs/j/events": httpx.Response(204),
+            "GET /jobs/j": completed(),
+            "GET /files": httpx.Response(200, content=BODY),
+        }
+    )
+    progress: list[tuple[int, int]] = []
+    with script.client() as client:
+        uploaded = client.upload(photo, recipe="web", progress=lambda *step: progress.append(step))
+        [path] = uploaded.wait().save(tmp_path / "out")
+    asked, sent = script.seen[:2]
+    declared = json.loads(asked.content)
+    assert declared["sha256"] == hashlib.sha256(photo.read_bytes()).hexdigest()
+    assert (declared["filename"], declared["size"], declared["recipe"]) == ("a.jpg", 200_000, "web")
+    assert sent.content == photo.read_bytes()
+    assert (sent.headers["x-signed"], sent.headers["content-length"]) == ("yes", "200000")
+    assert progress[-1] == (200_000, 200_000)
+    assert path == tmp_path / "out" / "a-main.jpg"
+    assert path.read_bytes() == BODY
+    assert [file.name for file in path.parent.iterdir()] == ["a-main.jpg"]
+
+
+def test_a_form_has_its_fields_before_the_file(photo: Path) -> None:
+    """A POST upload is a form: the fields of the grant, then the file."""
+    grant = GRANT | {"uploadMethod": "POST", "uploadFields": {"policy": "p", "signature": "s"}}
+    script = Script({"POST /uploads": httpx.Response(200, json=grant), "POST /files": httpx.Response(204)})
+    with script.client() as client:
+        client.upload(photo, method="POST")
+    form = script.seen[1].content
+    assert form.index(b'name="policy"') < form.index(b'name="signature"') < form.index(b'name="file"')
+    assert photo.read_bytes() in form
+
+
+def test_what_passes_by_itself_is_tried_again(photo: Path, pauses: list[float]) -> None:
+    """5xx, 429 and lost connections are tried again, whole, under the same Idempotency-Key."""
+    script = Script(
+        {
+            "POST /uploads": [
+                problem(503, "overloaded", "Later.", **{"Retry-After": "7"}),
+                httpx.Response(200, json=GRANT),
+            ],
+            "PUT /files": [httpx.ReadError("cut off"), httpx.Response(500), httpx.Response(200)],
+        }
+    )
+    with script.client() as client:
+        client.upload(photo)
+    keys = [request.headers["idempotency-key"] for request in script.seen[:2]]
+    assert keys[0] == keys[1]
+    assert [request.content for request in script.seen[2:]] == [photo.read_bytes()] * 3
+    assert pauses[0] == 7.0
+    assert len(pauses) == 3
+
+
+def test_it_gives_up_in_the_end(pauses: list[float]) -> None:
+    """What does not pass is told after five attempts, in the server's own words."""
+    script = Script({"GET /jobs/j": problem(503, "storage_unavailable", "Storage did not answer.")})
+    with script.client() as client, pytest.raises(Refused, match="Storage did not answer") as told:
+        client.job("j")
+    assert (told.value.code, told.value.status) == ("storage_unavailable", 503)
+    assert len(script.seen) == http.ATTEMPTS == len(pauses) + 1
+
+
+def test_nobody_there(pauses: list[float]) -> None:
+    """A server that never answered is not waited for; one that did is."""
+    nobody = Script({"GET /jobs/j": httpx.ConnectError("refused")})
+    with (
+        nobody.client() as client,
+        pytest.raises(Unreachable, match="No Safelight answers at http://safelight"),
+    ):
+        client.job("j")
+    assert pauses == []
+    restarted = Script({"GET /jobs/j": [job(), httpx.ConnectError("refused"), job()]})
+    with restarted.client() as client:
+        assert client.job("j").refresh().status.status == "COMPLETED"
+    assert len(pauses) == 1
+
+
+def test_the_storage_says_no(photo: Path) -> None:
+    """A refusal of the storage is told with its code."""
+    said = (
+        "<Error><Code>SignatureDoesNotMatch</Code><Message>It does not &amp; can not match.</Message></Error>"
+    )
+    script = Script(
+        {"POST /uploads": httpx.Response(200, json=GRANT), "PUT /files": httpx.Response(403, text=said)}
+    )
+    with script.client() as client, pytest.raises(Refused, match="does not & can not match") as told:
+        client.upload(photo)
+    assert (told.value.code, told.value.status) == ("SignatureDoesNotMatch", 403)
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(200, html="<h1>It works!</h1>"), httpx.Response(200, json={})]
+)
+def test_somebody_else_answers(answer: httpx.Response) -> None:
+    """What is not a Safelight is told to be none."""
+    with Script({"POST /uploads": answer}).client() as client, pytest.raises(Refused) as told:
+        client.request_upload()
+    assert told.value.code == "not_safelight"
+
+
+def test_an_address_that_is_none() -> None:
+    """An address without http:// is a mistake of configuration."""
+    with pytest.raises(ConfigurationError, match="http://"):
+        Client("127.0.0.1:8000")
+
+
+def events(*states: str) -> httpx.Response:
+    """A stream of events."""
+    text = "retry: 2000\n\n" + "".join(
+        f": comment\nevent: job\nid: 1\ndata: {json.dumps({'jobId': 'j', 'status': state})}\n\n"
+        for state in states
+    )
+    return httpx.Response(200, text=text, headers={"content-type": "text/event-stream"})
+
+
+def test_watching_by_events(pauses: list[float]) -> None:
+    """Each state is told once; a stream that ends early is opened again after the time that it names."""
+    script = Script(
+        {
+            "GET /jobs/j/events": [
+                events("PENDING", "PENDING"),
+                events("PENDING", "PROCESSING"),
+                events("COMPLETED"),
+            ]
+        }
+    )
+    with script.client() as client:
+        seen = [str(status.status) for status in client.watch("j")]
+    assert seen == ["PENDING", "PROCESSING", "COMPLETED"]
+    assert pauses == [2.0, 2.0]
+
+
+def test_watching_by_asking(pauses: list[float]) -> None:
+    """Where there are no events the job is asked for, when Retry-After says, with its ETag."""
+    waiting = job("PENDING")
+    waiting.headers.update({"Retry-After": "3", "ETag": '"1"'})
+    unchanged = httpx.Response(304, headers={"Retry-After": "3", "ETag": '"1"'})
+    script = Script(
+        {"GET /jobs/j/events": httpx.Response(405), "GET /jobs/j": [waiting, unchanged, job("FAILED")]}
+    )
+    with script.client() as client:
+        seen = [str(status.status) for status in client.watch("j")]
+    assert seen == ["PENDING", "FAILED"]
+    assert pauses == [3.0, 3.0]
+    assert script.seen[2].headers["if-none-match"] == '"1"'
+
+
+def test_a_stream_that_breaks() -> None:
+    """When a stream breaks the job is looked at, and the stream opened again."""
+    script = Script(
+        {
+            "GET /jobs/j/events": [httpx.ReadTimeout("silence"), events("COMPLETED")],
+            "GET /jobs/j": job("PROCESSING"),
+        }
+    )
+    with script.client() as client:
+        assert [str(status.status) for status in client.watch("j")] == ["PROCESSING", "COMPLETED"]
+
+
+def test_waiting_ends() -> None:
+    """Waiting ends when its time is over; the job does not."""
+    script = Script({"GET /jobs/j/events": httpx.Response(404), "GET /jobs/j": job("PENDING")})
+    with script.client() as client, pytest.raises(TookTooLong):
+        client.job("j").wait(timeout=0.0)
+
+
+def test_nothing_to_save(tmp_path: Path) -> None:
+    """A job that failed has nothing to save: its sentence and its code are told."""
+    failed = job("FAILED", error={"code": "truncated", "message": "A part is missing."})
+    with (
+        Script({"GET /jobs/j": failed}).client() as client,
+        pytest.raises(NotCompleted, match="missing") as told,
+    ):
+        client.job("j").save(tmp_path)
+    assert (told.value.code, told.value.state) == ("truncated", "FAILED")
+
+
+def test_a_download_that_breaks_is_begun_again(tmp_path: Path) -> None:
+    """A cut or damaged download, or a URL that ran out, is tried again with new URLs; nothing half is left."""
+    script = Script(
+        {
+            "GET /jobs/j": completed(),
+            "GET /files": [
+                httpx.ReadError("cut off"),
+                httpx.Response(200, content=b"something else"),
+                httpx.Response(403, text="<Error><Code>AccessDenied</Code></Error>"),
+                httpx.Response(200, content=BODY),
+            ],
+        }
+    )
+    with script.client() as client:
+        [path] = client.job("j").save(tmp_path)
+    assert path.read_bytes() == BODY
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damage_that_stays_is_told(tmp_path: Path) -> None:
+    """Bytes that are never those that the job names are not saved."""
+    script = Script({"GET /jobs/j": completed("0" * 64), "GET /files": httpx.Response(200, content=BODY)})
+    with script.client() as client, pytest.raises(DamagedDownload):
+        client.job("j").save(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_list_in_parts() -> None:
+    """Jobs are listed part by part, and not more than wanted."""
+    items = [{"jobId": str(number), "status": "PENDING"} for number in range(3)]
+    first = httpx.Response(200, json={"items": items[:2], "nextCursor": "c"})
+    second = httpx.Response(200, json={"items": items[2:], "nextCursor": None})
+    script = Script({"GET /jobs": [first, second]})
+    with script.client() as client:
+        assert [job.id for job in client.jobs(status="PENDING")] == ["0", "1", "2"]
+    assert [dict(request.url.params) for request in script.seen] == [
+        {"status": "PENDING", "limit": "50"},
+        {"status": "PENDING", "limit": "48", "cursor": "c"},
+    ]

@@ -1,0 +1,123 @@
+"""The notifier, the sweeper and the API as functions."""
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.entrypoints.lambdas.functions import Context, OnAws, pipeline
+
+from safelight.entrypoints.lambdas import api, notifier, observing, sweeper
+from safelight.model import JobState
+
+__all__ = ["pipeline"]
+
+
+def record(number: int, state: str | None = "COMPLETED") -> dict[str, Any]:
+    """A record of the stream."""
+    return {"dynamodb": {"SequenceNumber": str(number), "state": state}}
+
+
+def test_every_end_is_told(pipeline: OnAws) -> None:
+    """What is no end is passed over."""
+    answer = notifier.handler({"Records": [record(1), record(2, None), record(3, "FAILED")]}, Context())
+    assert answer == {"batchItemFailures": []}
+    assert [each.id for each in pipeline.told] == ["n1", "n3"]
+
+
+def test_the_stream_goes_on_where_telling_failed(pipeline: OnAws) -> None:
+    """The first notice that can not be delivered is where the next call begins."""
+    pipeline.deaf = True
+    answer = notifier.handler({"Records": [record(1, None), record(2), record(3)]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+
+
+def test_the_sweeper_repairs_and_counts(pipeline: OnAws, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lost event is made good; jobs that should have ended long ago are counted for the alarm."""
+    job = pipeline.request()
+    pipeline.store(job)
+    pipeline.clock.advance(700)
+    assert sweeper.handler({}, Context()) == {"dispatched": 1}
+    pipeline.clock.advance(3 * 3600)
+    sweeper.handler({}, Context())
+    figures = [line for line in capsys.readouterr().out.splitlines() if "JobsOpenTooLong" in line]
+    assert [json.loads(line)["JobsOpenTooLong"] for line in figures] == [[0.0], [1.0]]
+
+
+def test_a_retry_begins_anew_for_the_alarm(pipeline: OnAws) -> None:
+    """A job that was retried just now is not open for too long, however old it is."""
+    job = pipeline.request()
+    old = msgspec.structs.replace(job, state=JobState.FAILED)
+    later = job.created_at + 10 * 3600
+    assert sweeper.open_too_long(job, later)
+    assert not sweeper.open_too_long(old, later)
+    assert not sweeper.open_too_long(old.retried(now=later - 60, due_at=later), later)
+
+
+def ask(method: str, path: str, body: str | None = None, **parameters: str) -> dict[str, Any]:
+    """A request as API Gateway hands it in."""
+    event = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {
+            "host": "api.example",
+            "content-type": "application/json",
+            "authorization": "Bearer secret",
+        },
+        "requestContext": {
+            "http": {"method": method, "path": path, "sourceIp": "192.0.2.1", "protocol": "HTTP/1.1"},
+            "stage": "$default",
+        },
+        "pathParameters": parameters,
+        "isBase64Encoded": False,
+    }
+    if body is not None:
+        event["body"] = body
+    return api.handler(event, Context())
+
+
+def test_the_api_answers_as_everywhere(pipeline: OnAws) -> None:
+    """One application behind both functions; each line of the log names the job and nothing that is secret."""
+    written = io.StringIO()
+    handler = observing._logger().handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(written)
+    made = json.loads(ask("POST", "/uploads")["body"])
+    seen = json.loads(ask("GET", f"/jobs/{made['jobId']}", jobId=made["jobId"])["body"])
+    assert (seen["jobId"], seen["status"]) == (made["jobId"], "PENDING")
+    assert ask("GET", "/jobs/nobody", jobId="nobody")["statusCode"] == 404
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["job"], line["status"]) for line in lines] == [
+        (made["jobId"], 200),
+        (made["jobId"], 200),
+        ("nobody", 404),
+    ]
+    assert "secret" not in str(lines)
+    assert made["uploadUrl"] not in str(lines)
+
+
+def test_an_event_stream_tells_the_state_now_and_ends(pipeline: OnAws) -> None:
+    """API Gateway can not keep an answer open; the client comes back by itself."""
+    job = pipeline.request()
+    answer = ask("GET", f"/jobs/{job.id}/events", jobId=job.id)
+    assert answer["statusCode"] == 200
+    assert answer["body"].startswith("retry: 2000")
+    assert answer["body"].count("event: job") == 1
+
+
+@pytest.mark.parametrize("module", ["api", "dispatcher", "worker", "sweeper", "notifier"])
+def test_importing_a_function_makes_nothing(module: str) -> None:
+    """No client, no thread, no codec; and the functions that have no API load no web framework."""
+    script = (
+        f"import sys, threading, safelight.entrypoints.lambdas.{module}\n"
+        "heavy = {'boto3', 'pyvips', 'PIL', 'apsw', 'litestar', 'httpx'} & set(sys.modules)\n"
+        "print(threading.active_count(), *sorted(heavy))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.stdout.split() == ["1", *(["litestar"] if module == "api" else [])], result.stderr

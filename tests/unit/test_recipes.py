@@ -1,0 +1,287 @@
+"""Recipes: what is accepted, what is refused and in which words, and how they are addressed."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safelight.config import Settings
+from safelight.errors import ConfigurationError, RecipeInvalid, UnknownRecipe
+from safelight.operations.auto_orient import AutoOrient
+from safelight.operations.watermark import Watermark
+from safelight.recipes import Book, build, canonical, default, digest, parse, schema
+
+GOOD = """
+version: 1
+steps:
+  upright: {op: auto_orient}
+  mark: {op: watermark, use: upright, text: "© Amodhbh Media", size: 4%, margin: 20}
+outputs:
+  main: {use: mark, format: same, quality: keep, primary: true}
+  small: {use: upright, format: webp, quality: 80}
+"""
+
+
+def recipe(steps: Any = None, outputs: Any = None, **more: Any) -> dict[str, Any]:
+    """A recipe that uses one step, `mark`."""
+    mark = {"op": "watermark", "text": "x"}
+    return {
+        "version": 1,
+        "steps": {"mark": mark} if steps is None else steps,
+        "outputs": {"main": {"use": "mark"}} if outputs is None else outputs,
+    } | more
+
+
+def test_yaml_and_json_say_the_same() -> None:
+    """A recipe means the same in YAML and in its canonical JSON."""
+    read = parse(GOOD.encode())
+    assert parse(canonical(read)) == read
+    assert read.chain("main") == (AutoOrient(), Watermark(use="upright", text="© Amodhbh Media", margin=20))
+    assert read.chain("small") == (AutoOrient(),)
+
+
+def test_the_address_is_by_meaning() -> None:
+    """Order, spacing and written-out defaults do not change a recipe's digest; a parameter does."""
+    a = parse(b"{version: 1, steps: {m: {op: watermark, text: x}}, outputs: {o: {use: m}}}")
+    b = parse(
+        b"outputs:\n  o: {format: same, use: m, primary: true}\n"
+        b"steps:\n  m: {opacity: 0.6, text: x, op: watermark}\nversion: 1"
+    )
+    c = parse(b"{version: 1, steps: {m: {op: watermark, text: y}}, outputs: {o: {use: m}}}")
+    assert digest(a) == digest(b) != digest(c)
+    assert re.fullmatch(r"[0-9a-f]{64}", digest(a))
+
+
+def test_a_step_works_on_the_original_unless_it_says_otherwise() -> None:
+    """`use` may be left out, for steps and for outputs; then no step at all is needed."""
+    assert parse(b"{version: 1, outputs: {copy: {}}}").chain("copy") == ()
+
+
+def test_the_first_output_is_primary_unless_one_says_so() -> None:
+    """Exactly one output is primary in a checked recipe."""
+    first = build(recipe(outputs={"a": {"use": "mark"}, "b": {}}))
+    second = build(recipe(outputs={"a": {"use": "mark"}, "b": {"primary": True}}))
+    assert [name for name, output in first.outputs.items() if output.primary] == ["a"]
+    assert [name for name, output in second.outputs.items() if output.primary] == ["b"]
+
+
+def marked(**parameters: Any) -> dict[str, Any]:
+    return recipe({"mark": {"op": "watermark", "text": "x"} | parameters})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "expected the fields version, steps, outputs, received None"),
+        ([], "expected the fields version, steps, outputs, received []"),
+        (recipe(version=2), "version: expected 1, received 2"),
+        (recipe(steps=[]), "steps: expected names with a value each, received []"),
+        (recipe(outputs={}), "outputs: expected 1 to 50 entries, received 0"),
+        (recipe(limits={}), "limits: there is no such field; there are: version, steps, outputs"),
+        ({"version": 1}, "outputs: expected names with a value each, but it is missing"),
+        (marked(opacity=7), "steps.mark.opacity: expected a number from 0 to 1, received 7"),
+        (marked(opacity="0.5"), "steps.mark.opacity: expected a number from 0 to 1, received '0.5'"),
+        (
+            marked(size="12x"),
+            "steps.mark.size: expected an integer from 1 to 10000 or a percentage such as '4%', received '12x'",
+        ),
+        (
+            marked(margin="-1%"),
+            "steps.mark.margin: expected an integer from 0 to 10000 or a percentage such as '4%', received '-1%'",
+        ),
+        (marked(text=""), "steps.mark.text: expected one line of 1 to 200 characters, received ''"),
+        (marked(text="a\nb"), "steps.mark.text: expected one line of 1 to 200 characters, received 'a\\nb'"),
+        (marked(text="© 写真 写"), "steps.mark.text: the font has no letters for '写', '真'"),
+        (
+            marked(text="a\u200dשלום"),
+            "steps.mark.text: the font has no letters for '\\u200d', 'ש', 'ל', 'ו', 'ם'",
+        ),
+        (
+            marked(text="一二三四五六七八九十"),
+            "steps.mark.text: the font has no letters for '一', '二', '三', '四', '五', '六', '七', '八' and 2 more",
+        ),
+        (marked(colour="red"), "steps.mark.colour: expected a colour such as '#ffffff', received 'red'"),
+        (
+            marked(shadow=1),
+            "steps.mark.shadow: there is no such field; there are: text, gravity, opacity, size, margin, colour, use",
+        ),
+        (
+            recipe({"mark": {"op": "watermark"}}),
+            "steps.mark.text: expected one line of 1 to 200 characters, but it is missing",
+        ),
+        (recipe({"mark": 5}), "steps.mark: expected fields such as op: auto_orient, received 5"),
+        (recipe({"mark": {"op": []}}), "steps.mark.op: expected one of auto_orient, watermark, received []"),
+        (marked(use="up"), "steps.mark.use: there is no step 'up'; there are: original, mark"),
+        (marked(use="mark"), "steps.mark.use: steps that use each other in a circle: mark → mark"),
+        (
+            recipe(
+                {"a": {"op": "auto_orient", "use": "b"}, "b": {"op": "auto_orient", "use": "a"}}, {"o": {}}
+            ),
+            "steps.a.use: steps that use each other in a circle: a → b → a",
+        ),
+        (recipe(outputs={"main": {}}), "steps.mark: no output uses this step"),
+        (
+            recipe(outputs={"main": {"use": "thumb"}}),
+            "outputs.main.use: there is no step 'thumb'; there are: original, mark",
+        ),
+        (
+            recipe(outputs={"a": {"use": "mark", "primary": True}, "b": {"primary": True}}),
+            "outputs.b.primary: only one output can be primary, and 'a' is",
+        ),
+        (
+            recipe(outputs={"main": {"use": "mark", "quality": 101}}),
+            "outputs.main.quality: expected keep or an integer from 1 to 100, received 101",
+        ),
+        (
+            recipe(outputs={"main": {"use": "mark", "format": "bmp"}}),
+            "outputs.main.format: expected avif, gif, jpeg, png, same or webp, received 'bmp'",
+        ),
+        (
+            recipe(outputs={"../up": {"use": "mark"}}),
+            "outputs.../up: expected a name of a-z, 0-9, - and _, 40 at most, received '../up'",
+        ),
+        (
+            recipe({"original": {"op": "auto_orient"}}, {"o": {}}),
+            "steps: 'original' means the uploaded picture; call the step otherwise",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_exactly(content: Any, message: str) -> None:
+    """A refused recipe names the place, what was expected there and what was received."""
+    with pytest.raises(RecipeInvalid) as caught:
+        build(content)
+    assert caught.value.message == message
+
+
+HUGE: list[Any] = ["x" * 50_000, ["x" * 900] * 900, {"x" * 900: "x" * 900}, 16**9000, "©" * 50_000]
+
+
+@pytest.mark.parametrize("huge", HUGE, ids=["text", "list", "mapping", "number", "signs"])
+def test_a_complaint_is_short_whatever_was_sent(huge: Any) -> None:
+    """However large a wrong value or name is, little of it comes back."""
+    key = str(huge) if isinstance(huge, list | dict) else huge
+    for content in (
+        huge,
+        recipe(steps=huge),
+        recipe(steps={"mark": huge}),
+        recipe(steps={"mark": {"op": huge}}),
+        recipe(steps={key: {}}),
+        recipe(outputs=huge),
+        recipe(outputs={"main": {"use": huge}}),
+        recipe(version=huge),
+        marked(text=huge),
+        marked(x=1) | {key: huge},
+    ):
+        with pytest.raises(RecipeInvalid) as caught:
+            build(content)
+        assert len(caught.value.message) < 300
+
+
+def test_a_complaint_about_lists_within_lists_is_cheap() -> None:
+    """Aliases let a few bytes of YAML stand for billions of values; none of them is written out."""
+    bomb = "[x]"
+    for number in range(30):
+        bomb = f"[&a{number} {bomb}" + f", *a{number}" * 8 + "]"
+    with pytest.raises(RecipeInvalid, match=r"^steps: expected names") as caught:
+        parse(f"{{version: 1, outputs: {{a: {{}}}}, steps: {bomb}}}".encode())
+    assert len(caught.value.message) < 300
+
+
+@pytest.mark.parametrize(
+    "text", [b"{", b"a: [", b"\xff\xfe\xff", b"- &a [*a]", b"!!python/object:os.system {}"]
+)
+def test_what_can_not_be_read_is_refused(text: bytes) -> None:
+    """Text that is neither YAML nor JSON, or asks the reader for more than data, is refused."""
+    with pytest.raises(RecipeInvalid):
+        parse(text)
+
+
+def test_a_recipe_has_a_longest_length() -> None:
+    """A recipe of more than 100 kB is refused before it is read."""
+    with pytest.raises(RecipeInvalid, match="100000 are allowed"):
+        parse(b" " * 100_001)
+
+
+@given(st.binary(max_size=200) | st.from_regex(r"\{?version: 1[\s\S]{0,100}").map(str.encode))
+def test_nothing_but_recipe_invalid_comes_out(text: bytes) -> None:
+    """Whatever the bytes, the answer is a recipe or RecipeInvalid."""
+    try:
+        read = parse(text)
+    except RecipeInvalid:
+        return
+    assert parse(canonical(read)) == read
+
+
+def test_the_schema_is_made_of_the_code() -> None:
+    """Every operation stands in the JSON Schema with the names that recipes use, and its defaults fit it."""
+    document = schema()
+    definitions = document["$defs"]
+    assert definitions["Recipe"]["properties"]["steps"]["additionalProperties"]["discriminator"][
+        "mapping"
+    ] == {
+        "auto_orient": "#/$defs/AutoOrient",
+        "watermark": "#/$defs/Watermark",
+    }
+    size = definitions["Watermark"]["properties"]["size"]
+    assert size["default"] == "4%"
+    assert "Operation" not in definitions
+    assert msgspec.json.decode(msgspec.json.encode(document)) == document
+
+
+def test_the_default_recipe() -> None:
+    """The built-in recipe sets upright and marks the lower right corner, in the original's format and quality."""
+    built = default("© Amodhbh Media")
+    upright, mark = built.chain("main")
+    assert isinstance(upright, AutoOrient)
+    assert isinstance(mark, Watermark)
+    assert (mark.text, mark.gravity) == ("© Amodhbh Media", "south_east")
+    assert (built.outputs["main"].format, built.outputs["main"].quality) == ("same", "keep")
+
+
+def test_the_book_holds_the_folder(tmp_path: Path) -> None:
+    """Recipe files are known by their name without the ending; one called default replaces the built-in."""
+    (tmp_path / "web.yaml").write_text(GOOD)
+    (tmp_path / "default.json").write_bytes(canonical(default("mine")))
+    (tmp_path / "README.md").write_text("no recipe")
+    book = Book(Settings(recipes=str(tmp_path)))
+    assert book.names() == ("default", "web")
+    assert book.get("web") == parse(GOOD.encode())
+    assert book.get("default") == default("mine")
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    """UnknownRecipe lists what there is."""
+    with pytest.raises(UnknownRecipe, match=r"There is no recipe 'thumb'; there are: default\."):
+        Book(Settings()).get("thumb")
+
+
+def test_a_wrong_file_stops_the_start(tmp_path: Path) -> None:
+    """A recipe file that is not right is the operator's to mend: ConfigurationError names the file and the place."""
+    (tmp_path / "web.yaml").write_text("version: 3\noutputs: {a: {}}")
+    with pytest.raises(ConfigurationError, match=r"web\.yaml: version: expected 1, received 3"):
+        Book(Settings(recipes=str(tmp_path)))
+    with pytest.raises(ConfigurationError, match="there is no folder"):
+        Book(Settings(recipes=str(tmp_path / "missing")))
+    (tmp_path / "web.yaml").unlink()
+    (tmp_path / "web.yaml").mkdir()
+    with pytest.raises(ConfigurationError, match=r"web\.yaml: the recipe can not be read: Is a directory\."):
+        Book(Settings(recipes=str(tmp_path)))
+
+
+def test_a_default_recipe_that_is_not_there_stops_the_start(tmp_path: Path) -> None:
+    """It would break every upload that names none. The recipes that there are, are named."""
+    (tmp_path / "web.yaml").write_text(GOOD)
+    message = r"SAFELIGHT_DEFAULT_RECIPE: there is no recipe 'nope'; there are: default, web\."
+    with pytest.raises(ConfigurationError, match=message):
+        Book(Settings(recipes=str(tmp_path), default_recipe="nope"))
+    assert Book(Settings(recipes=str(tmp_path), default_recipe="web")).names() == ("default", "web")
+
+
+def test_a_watermark_text_that_the_font_can_not_write_stops_the_start() -> None:
+    """The operator learns which letters are missing before any picture is marked with empty boxes."""
+    with pytest.raises(ConfigurationError, match=r"^SAFELIGHT_WATERMARK_TEXT: .*no letters for '写', '真'"):
+        Book(Settings(watermark_text="写真"))
