@@ -3,8 +3,8 @@
     worker ──starts──▶ zygote ──forks ahead──▶ child (one, waiting)
       └──────────── recipe and descriptors ──────▶ ┘ draws into the files that it was handed, answers, dies
 
-The worker sends the job straight to the waiting child, and asks the zygote for the next one when it is drawn: while
-results are stored, nobody waits for a fork. Bytes never pass a socket: the child maps the original's descriptor and
+The worker sends the job straight to the waiting child, and asks the zygote for the next one when it has the drawing:
+while results are stored, nobody waits for a fork. Bytes never pass a socket: the child maps the original's descriptor and
 writes to files in memory that the worker made. The worker believes nothing of the answer that it can know by itself.
 """
 
@@ -164,13 +164,17 @@ class SandboxedRenderer:
         with self._turn, contextlib.ExitStack() as stack:
             zygote, child = self._ready()
             outputs = [stack.enter_context(new_file()) for _ in plan.outputs]
+            answer, source = self._work(zygote, child, wire.Work(recipe), file, source, outputs)
             try:
-                drawing, source = self._work(zygote, child, wire.Work(recipe), file, source, outputs)
+                drawing = _believed(answer)
                 _seal(outputs)
                 rendering = finish(drawing, outputs, source, plan, self._settings)
             except ValueError as error:
                 log.warning("the child's answer is not to be believed: %r", error)
                 raise RenderCrashed from None
+            finally:
+                # While the results are stored; any earlier, burying and forking would take a core from this job.
+                self._next(zygote, child)
             stack.pop_all()
             return rendering
 
@@ -205,8 +209,8 @@ class SandboxedRenderer:
         file: IO[bytes],
         source: Source,
         outputs: list[IO[bytes]],
-    ) -> tuple[Drawing, Source]:
-        """Have the job done, and the original's digest computed meanwhile. Whatever happens, the child ends."""
+    ) -> tuple[wire.Drawn | wire.Refused, Source]:
+        """Have the job done, and the original's digest computed meanwhile. A child that does not answer is ended."""
         deadline = time.monotonic() + self._settings.render_seconds
         try:
             wire.send(child.channel, work, [part.fileno() for part in (file, *outputs)])
@@ -223,14 +227,13 @@ class SandboxedRenderer:
                 raise RenderTimedOut from None
             log.warning("a child died while drawing: %s", code)
             raise RenderCrashed from None
+        return answer, source
+
+    def _next(self, zygote: Zygote, child: Child) -> None:
+        """End a child that has answered, and ask for the next one, without waiting for either."""
         self._bury(zygote, child, wait=False)
         with contextlib.suppress(*_GONE):
-            zygote.fork()  # while the results are stored; during the drawing it would take a core from it
-        if isinstance(answer, wire.Drawn):
-            return answer.drawing, source
-        if answer.detail:
-            log.info("%s: %.2000s", answer.code, answer.detail)
-        raise _ERRORS.get(answer.code, RenderCrashed)(answer.message[:500])
+            zygote.fork()
 
     def _bury(self, zygote: Zygote, child: Child, *, wait: bool = True) -> int | None:
         try:
@@ -252,6 +255,15 @@ def _plan(recipe: bytes) -> Recipe:
     return parse(recipe)
 
 
+def _believed(answer: wire.Drawn | wire.Refused) -> Drawing:
+    """What the child drew. Raise what it raised; RenderCrashed for what it may not raise."""
+    if isinstance(answer, wire.Drawn):
+        return answer.drawing
+    if answer.detail:
+        log.info("%s: %.2000s", answer.code, answer.detail)
+    raise _ERRORS.get(answer.code, RenderCrashed)(answer.message[:500])
+
+
 def _leaves(kind: type[SafelightError]) -> Iterator[type[SafelightError]]:
     yield kind
     for child in kind.__subclasses__():
@@ -269,8 +281,9 @@ def _environment() -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "VIPS_CONCURRENCY": "1",
         "VIPS_WARNING": "1",  # damaged files are our business, not standard error's
-        # Pictures in pages of 2 MB (glibc 2.35 and later): a child touches all of its memory for the first time.
-        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+        # Pictures in pages of 2 MB (glibc 2.35 and later): a child touches all of its memory for the first time. They
+        # come from the heap, since a mapping of their own would begin and end in small pages.
+        "GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={1 << 30}",
     }
 
 
