@@ -9,8 +9,9 @@ from measuring import machine
 
 HEAD = """# Benchmarks
 
-Measured by `make bench` on {machine}. These machines are shared and noisy: every figure stands beside a peer that was
-measured in the same run, in turns, and the ratios are what counts.
+Measured by `make bench` on {machine}.
+Machines are noisy: every figure stands beside a peer that was measured in the same run, in turns, and the ratios are
+what counts.
 """
 
 
