@@ -1,7 +1,7 @@
 """The two journeys: from nothing to a running stack, and back to nothing."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from safelight.entrypoints.deploy import adoption, artifact, material, parameters, remains, removal
 from safelight.entrypoints.deploy.account import Account, Names
@@ -10,6 +10,10 @@ from safelight.entrypoints.deploy.remains import Remain
 from safelight.entrypoints.deploy.stack import NEVER_MADE, STEADY, Change, Progress, Stack, StackFailed
 from safelight.entrypoints.deploy.storehouse import Storehouse
 from safelight.errors import ConfigurationError, SafelightError
+
+
+LAST_LOOKS: Final = 10
+"""A function that was running when its log group went makes it anew with its last lines: so one looks again."""
 
 
 class Audience(Protocol):
@@ -205,12 +209,22 @@ def destroy(account: Account, name: str, audience: Audience, *, keep_data: bool)
     removal.delete_stack(stack, audience.say, audience.tell)
     if not keep_data:
         removal.delete_data(account, names, found, audience.say)
-    for each in remains.look(account, names, name):
-        if each.name == names.bucket("artifacts"):
-            removal.delete_bucket(account, each.name, audience.say)
-        elif each.kind == "log group":
-            removal.delete_log_group(account, each.name, audience.say)
-    return [each for each in remains.look(account, names, name) if each.name not in data]
+    for _ in range(LAST_LOOKS):
+        left = [each for each in remains.look(account, names, name) if each.name not in data]
+        if not _removed(account, names, left, audience):
+            break
+    return left
+
+
+def _removed(account: Account, names: Names, left: list[Remain], audience: Audience) -> bool:
+    """Remove what no stack removes: the artifacts, and logs of functions that were still running when theirs went."""
+    buckets = [each.name for each in left if each.name == names.bucket("artifacts")]
+    groups = [each.name for each in left if each.kind == "log group"]
+    for bucket in buckets:
+        removal.delete_bucket(account, bucket, audience.say)
+    for group in groups:
+        removal.delete_log_group(account, group, audience.say)
+    return bool(buckets or groups)
 
 
 def _refuse_others(account: Account, stack: Stack, names: Names) -> None:
