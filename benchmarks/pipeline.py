@@ -139,7 +139,8 @@ def idle(folder: Path, picture: Path) -> str:
     ]
     return (
         f"## Latency, idle\n\n{IDLE_JOBS} uploads of a 2 MP photo, one after the other; the bare render between them."
-        f" The pipeline adds **{extra * 1e3:.1f} ms** at the median (goal: 15).\n\n{table(['', 'p50 ms', 'p95 ms'], rows)}\n"
+        f" The pipeline adds **{extra * 1e3:.1f} ms** at the median (goal: 15).\n\n"
+        f"{table(['', 'p50 ms', 'p95 ms'], rows)}\n"
     )
 
 
@@ -201,7 +202,8 @@ def drain(folder: Path, picture: Path) -> str:
         ["bare render loop (before and after)", f"{loop * 1e3:.1f}", f"{1 / loop:.1f}", "1"],
     ]
     return (
-        f"## Draining a backlog\n\n{DRAIN_JOBS} uploaded 12 MP photos, {CORES} workers, {lost} lost. The goal is 1.15.\n\n"
+        f"## Draining a backlog\n\n{DRAIN_JOBS} uploaded 12 MP photos, {CORES} workers, {lost} lost."
+        " The goal is 1.15.\n\n"
         f"{table(['', 'ms a job', 'jobs/s', '× bare'], rows)}\n"
     )
 

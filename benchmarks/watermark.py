@@ -88,8 +88,8 @@ def run() -> str:
     return (
         f"## Watermark, JPEG to JPEG\n\n{machine()}. Locks: {', '.join(layers)}.\n\n{table(head, rows)}\n\n"
         f"The sandbox itself, by a picture of one pixel: {1000 * wall:.1f} ms of waiting and "
-        f"{1000 * cpu:.1f} ms of CPU a job more than in process (goals: 3 and 10). In the sandbox the goal is 1.8 × the "
-        "usual way.\n"
+        f"{1000 * cpu:.1f} ms of CPU a job more than in process (goals: 3 and 10). "
+        "In the sandbox the goal is 1.8 × the usual way.\n"
     )
 
 
