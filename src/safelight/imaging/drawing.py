@@ -56,20 +56,16 @@ def finish(
     The files belong to the rendering then. Raise OutputTooLarge; ValueError if the drawing is not what the recipe
     asks for.
     """
-    sizes = [os.fstat(file.fileno()).st_size for file in files]
-    if sum(sizes) > settings.render_output:
-        raise OutputTooLarge
+    sizes = check_total(files, settings)
     outputs = []
-    for (name, wanted), look, file, size in zip(
-        recipe.outputs.items(), drawing.outputs, files, sizes, strict=True
-    ):
+    for wanted, look, file, size in zip(recipe.files(), drawing.outputs, files, sizes, strict=True):
         if look.format != (drawing.source.format if wanted.format == "same" else wanted.format):
             raise ValueError(f"{wanted.format} was wanted and {look.format} drawn")
         extension, content_type = TYPES[look.format]
         file.seek(0)
         outputs.append(
             Rendered(
-                name=name,
+                name=wanted.name,
                 extension=extension,
                 content_type=content_type,
                 file=file,
@@ -91,6 +87,14 @@ def finish(
         frames=look.frames,
     )
     return Rendering(source=seen, outputs=tuple(outputs))
+
+
+def check_total(files: Sequence[IO[bytes]], settings: Settings) -> list[int]:
+    """The sizes of the files. Raise OutputTooLarge if they are larger than allowed, all together."""
+    sizes = [os.fstat(file.fileno()).st_size for file in files]
+    if sum(sizes) > settings.render_output:
+        raise OutputTooLarge
+    return sizes
 
 
 def digest(file: IO[bytes]) -> str:

@@ -30,7 +30,10 @@ Data = bytes | mmap
 ImageFormat = Literal["jpeg", "png", "webp", "gif", "avif"]
 
 MAX_PARTS: Final = 100_000
-"""The most chunks or boxes of a file: an honest PNG of 100 MB has 12,800 of 8 kB."""
+"""The most segments, chunks, blocks or boxes of a file: an honest PNG of 100 MB has 12,800 of 8 kB."""
+
+MAX_BLOCKS: Final = 2_000_000
+"""The most sub-blocks of a GIF: an honest one of 100 MB has 400,000 of 255 bytes."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +141,7 @@ def _jpeg(data: Data) -> Header:
     """
     width = height = scans = metadata = 0
     at = 2
-    while True:
+    for _ in range(MAX_PARTS):
         marker = _MARKER.search(data, at)
         if marker is None:
             raise Truncated
@@ -156,6 +159,8 @@ def _jpeg(data: Data) -> Header:
         elif 0xE0 <= code <= 0xEF or code == 0xFE:
             metadata += length
         at += length
+    else:
+        raise TooManyScans if scans > MAX_PARTS // 2 else TooMuchMetadata
     if not scans:
         raise Unprocessable
     return Header(format="jpeg", width=width, height=height, scans=scans, metadata=metadata)
@@ -183,9 +188,12 @@ def _png(data: Data) -> Header:
 def _gif(data: Data) -> Header:
     """Walk the blocks to the trailer, counting images. A frame must lie inside the screen."""
     width, height, flags = unpack_from("<HHB", data, 6)
-    frames = 0
+    frames = blocks = 0
     at = 13 + _palette(flags)
-    while (block := data[at]) != 0x3B:
+    for _ in range(MAX_PARTS):
+        block = data[at]
+        if block == 0x3B:
+            break
         if block == 0x2C:
             left, top, w, h, flags = unpack_from("<HHHHB", data, at + 1)
             width, height = max(width, left + w), max(height, top + h)
@@ -195,9 +203,14 @@ def _gif(data: Data) -> Header:
             at += 2
         else:
             raise Unprocessable
-        while (size := data[at]) != 0:
+        while (size := data[at]) != 0 and blocks < MAX_BLOCKS:
             at += 1 + size
+            blocks += 1
         at += 1
+    else:
+        raise TooManyFrames if frames > MAX_PARTS // 3 else TooMuchMetadata
+    if blocks == MAX_BLOCKS:
+        raise Unprocessable
     if not frames:
         raise Unprocessable
     return Header(format="gif", width=width, height=height, frames=frames)

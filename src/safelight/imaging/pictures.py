@@ -5,6 +5,8 @@ fast as the decoder in libvips' wheel) and writes JPEG (it takes the original's 
 loader is called by its name: no library may guess what a file is. Each frame of an animation is a picture of its own.
 """
 
+import os
+from collections.abc import Callable
 from mmap import mmap
 from typing import IO, Any, Final, Literal, cast
 
@@ -12,6 +14,7 @@ import msgspec
 import pyvips
 from PIL import AvifImagePlugin, Image, ImageSequence, JpegImagePlugin
 
+from safelight.errors import Unprocessable
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.operations import Size
 
@@ -87,29 +90,35 @@ class Picture(msgspec.Struct, kw_only=True):
 # --- decoding ---------------------------------------------------------------------------------------------
 
 
-def decode(data: mmap, header: Header, *, once: bool) -> Picture:
-    """The picture. With `once` its pixels are streamed and can be read a single time, from top to bottom.
+def decode(data: mmap, header: Header, *, shrink: Callable[[Size], float] = lambda _: 1.0) -> Picture:
+    """The picture. Its pixels are streamed and can be read a single time, from top to bottom.
+
+    `shrink` tells how many times smaller than its size it may come; the size that the picture tells stays the file's.
 
     Whatever the libraries raise passes through, now or when the pixels are read.
     """
     if header.format == "avif":
         return _decode_avif(data)
-    options: dict[str, Any] = {"access": "sequential" if once else "random", "fail_on": "error"}
+    # In memory: what a loader can not stream would, if large, go to a temporary file, which no child can make.
+    options: dict[str, Any] = {"access": "sequential", "fail_on": "error", "memory": True}
     if header.frames > 1:
         options["n"] = -1
-    image = getattr(pyvips.Image, f"{header.format}load_source")(
-        pyvips.Source.new_from_memory(data), **options
-    )
+    image = _load(data, header, options)
     width, height = image.width, image.height // header.frames
     icc = _field(image, "icc-profile-data", None)
     tag = _field(image, "orientation", 1) if header.frames == 1 else 1
+    size = Size(width, height, tag if 1 <= tag <= 8 else 1)
     delays, plays = _field(image, "delay", []), _field(image, "loop", 0)
+    if smaller := _smaller(header, shrink(size)):
+        image = _load(data, header, options | smaller)
     if image.interpretation == "cmyk":
         # Blending, and every format but JPEG, needs light, not ink.
         image, icc = image.icc_transform("srgb", embedded=True, input_profile="cmyk"), None
     return Picture(
-        frames=[image.crop(0, height * frame, width, height) for frame in range(header.frames)],
-        size=Size(width, height, tag if 1 <= tag <= 8 else 1),
+        frames=[image.crop(0, height * frame, width, height) for frame in range(header.frames)]
+        if header.frames > 1
+        else [image],
+        size=size,
         icc=icc,
         delays=delays if header.frames > 1 else [],
         plays=plays,
@@ -117,6 +126,20 @@ def decode(data: mmap, header: Header, *, once: bool) -> Picture:
         dense=len(data) >= DENSE * width * height * header.frames,
         tables=_tables(data) if header.format == "jpeg" else None,
     )
+
+
+def _load(data: mmap, header: Header, options: dict[str, Any]) -> pyvips.Image:
+    source = pyvips.Source.new_from_memory(data)
+    return getattr(pyvips.Image, f"{header.format}load_source")(source, **options)
+
+
+def _smaller(header: Header, shrink: float) -> dict[str, Any]:
+    """What has a loader decode that much smaller, as near as it can; nothing if it can not."""
+    if header.format == "jpeg" and shrink >= 2:
+        return {"shrink": max(step for step in (2, 4, 8) if step <= shrink)}
+    if header.format == "webp" and shrink > 1 and header.frames == 1:
+        return {"scale": 1 / shrink}
+    return {}
 
 
 def _decode_avif(data: mmap) -> Picture:
@@ -179,6 +202,39 @@ def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[byt
             "loop": picture.plays,
         }
     images[0].save(file, target, **options)
+
+
+def encode_within(
+    picture: Picture, target: ImageFormat, quality: Quality, most: int, file: IO[bytes]
+) -> None:
+    """The same in at most so many bytes, at the best quality for that. The picture is in memory.
+
+    Raise Unprocessable if no quality is low enough.
+    """
+
+    def size(quality: Quality) -> int:
+        file.seek(0)
+        file.truncate()
+        encode(picture, target, quality, file)
+        file.flush()
+        return os.fstat(file.fileno()).st_size
+
+    if size(quality) <= most:
+        return
+    best, low, high = 0, 1, 0
+    if target in KEEP:
+        high = (KEEP[target] if quality == "keep" else quality) - (quality != "keep")
+    while low <= high:
+        middle = (low + high) // 2
+        if size(middle) <= most:
+            best, low = middle, middle + 1
+        else:
+            high = middle - 1
+    if not best:
+        raise Unprocessable(
+            f"No quality makes the {target} as small as the {most} bytes of max_bytes; resize it."
+        )
+    size(best)
 
 
 def save_jpeg(

@@ -1,0 +1,360 @@
+"""From text to a checked recipe: every mistake is found, and each names its place."""
+
+import reprlib
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Final, Literal
+
+import msgspec
+import msgspec.inspect
+
+from safelight.errors import RecipeInvalid
+from safelight.operations import ORIGINAL, Operation, StepName, catalogue
+from safelight.recipes.recipe import MAX_NAMES, Limits, Recipe, Rendition
+
+MAX_BYTES: Final = 100_000
+"""The longest recipe file."""
+
+MAX_MISTAKES: Final = 50
+"""The most mistakes that are told at once."""
+
+ALONE: Final = "main"
+"""The output of a recipe in the short form that names none."""
+
+_UNITS: Final = {"k": 1_000, "M": 1_000_000}
+
+
+def parse(text: bytes) -> Recipe:
+    """A recipe from YAML or JSON. Raise RecipeInvalid, naming the place, for anything that is not right."""
+    return build(_read(text))
+
+
+def mistakes(text: bytes) -> tuple[RecipeInvalid, ...]:
+    """All that `parse` would complain about, in the order of the text as far as that goes."""
+    try:
+        reading = _Reading(_read(text))
+    except RecipeInvalid as error:
+        return (error,)
+    return tuple(reading.mistakes[:MAX_MISTAKES])
+
+
+def build(content: Any) -> Recipe:
+    """A recipe from plain dicts, strings and numbers. Raise RecipeInvalid."""
+    reading = _Reading(content)
+    if reading.mistakes:
+        raise reading.mistakes[0]
+    assert reading.recipe is not None
+    return reading.recipe
+
+
+def _read(text: bytes) -> Any:
+    if len(text) > MAX_BYTES:
+        raise RecipeInvalid(f"The recipe has {len(text)} bytes and {MAX_BYTES} are allowed.")
+    if text.lstrip().startswith(b"{"):
+        try:
+            return msgspec.json.decode(text)
+        except (ValueError, RecursionError):  # malformed, not UTF-8, or nested too deeply
+            pass  # YAML may begin with a brace, too, and says better what is wrong
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise RecipeInvalid(f"The recipe is neither YAML nor JSON: it can not be read{where}.") from None
+
+
+class _Reading:
+    """One recipe being read. A part with a mistake is left out, so that the rest can be looked at all the same."""
+
+    def __init__(self, content: Any) -> None:
+        self.mistakes: list[RecipeInvalid] = []
+        self.recipe: Recipe | None = None
+        try:
+            self._recipe(content)
+        except RecipeInvalid as error:
+            self.mistakes.append(error)
+
+    def complain(self, message: str, path: str) -> None:
+        self.mistakes.append(RecipeInvalid(message, path=path))
+
+    def _recipe(self, content: Any) -> None:
+        if isinstance(content, dict) and "chain" in content:
+            content = _long_form(content)
+        content = self._fields(content, Recipe, "")
+        if content is None:
+            return
+        steps, uses = {}, {}
+        for name, step, path in self._named(content.get("steps", {}), "steps", 0):
+            steps[name] = self._operation(step, path)
+            uses[name] = step.get("use", ORIGINAL) if isinstance(step, dict) else ORIGINAL
+        outputs = {
+            name: self._struct(output, Rendition, path)
+            for name, output, path in self._named(content.get("outputs", {}), "outputs", 1)
+            if "outputs" in content
+        }
+        if "version" in content:
+            self._value(content["version"], Literal[1], "version")
+        limits = self._limits(content.get("limits", {}))
+        self._graph(
+            uses, {name: made.use for name, made in outputs.items() if made}, whole=all(outputs.values())
+        )
+        if self.mistakes or limits is None:
+            return
+        made = {
+            name: step for name, step in steps.items() if step is not None
+        }  # without a mistake, that is all
+        recipe = Recipe(version=1, steps=made, outputs=outputs, limits=limits)
+        self._primary(recipe)
+        self._names(recipe)
+        self._sense(recipe)
+        if not self.mistakes:
+            self.recipe = _with_primary(recipe)
+
+    # --- what leads where ---
+
+    def _graph(self, steps: dict[str, Any], outputs: dict[str, str], *, whole: bool) -> None:
+        """`steps` and `outputs` by what each uses; without the `whole` of the outputs, nobody knows what is unused."""
+        known = ", ".join([ORIGINAL, *steps])
+        if ORIGINAL in steps:
+            self.complain(f"{ORIGINAL!r} means the uploaded picture; call the step otherwise", "steps")
+            return
+        users = {f"steps.{name}": use for name, use in steps.items()}
+        users |= {f"outputs.{name}": use for name, use in outputs.items()}
+        astray = False
+        for path, use in users.items():
+            if isinstance(use, str) and use != ORIGINAL and use not in steps:
+                self.complain(f"there is no step {_short(use)}; there are: {known}", f"{path}.use")
+                astray = True
+        used: set[str] = set()
+        for last in outputs.values():
+            step: Any = last
+            while isinstance(step, str) and step in steps and step not in used:
+                used.add(step)
+                step = steps[step]
+        if self._circle(steps) or astray or not whole or not outputs:
+            return
+        for name in steps:
+            if name not in used:
+                self.complain("no output uses this step", f"steps.{name}")
+
+    def _circle(self, steps: dict[str, Any]) -> bool:
+        done: set[str] = set()
+        for start in steps:
+            way: list[str] = []
+            name: Any = start
+            while isinstance(name, str) and name in steps and name not in done:
+                if name in way:
+                    loop = " → ".join([*way[way.index(name) :], name])
+                    self.complain(f"steps that use each other in a circle: {loop}", f"steps.{name}.use")
+                    return True
+                way.append(name)
+                name = steps[name]
+            done |= set(way)
+        return False
+
+    def _primary(self, recipe: Recipe) -> None:
+        primary = [name for name, output in recipe.outputs.items() if output.primary]
+        for name in primary[1:]:
+            self.complain(f"only one output can be primary, and {primary[0]!r} is", f"outputs.{name}.primary")
+
+    def _names(self, recipe: Recipe) -> None:
+        """Files must not get the same name, and not be too many."""
+        files = recipe.files()
+        if len(files) > MAX_NAMES:
+            self.complain(f"expected at most {MAX_NAMES} files in all, received {len(files)}", "outputs")
+        names = [file.name for file in files]
+        for name, output in recipe.outputs.items():
+            if len(set(output.kinds)) < len(output.kinds):
+                self.complain("a format is named twice", f"outputs.{name}.format")
+            elif not isinstance(output.format, str) and any(
+                names.count(f"{name}-{kind}") > 1 for kind in output.kinds
+            ):
+                self.complain(
+                    "one of its files would be called as another output is", f"outputs.{name}.format"
+                )
+
+    def _sense(self, recipe: Recipe) -> None:
+        """What can be written down and means nothing."""
+        for name, output in recipe.outputs.items():
+            plain = [kind for kind in output.kinds if kind in ("png", "gif")]
+            if plain and output.max_bytes is not None:
+                self.complain(
+                    f"{plain[0]} has no quality that could be lowered; resize instead",
+                    f"outputs.{name}.max_bytes",
+                )
+
+    # --- one value ---
+
+    def _operation(self, step: Any, path: str) -> Operation | None:
+        operations = catalogue()
+        if not isinstance(step, dict):
+            self.complain(f"expected fields such as op: auto_orient, received {_short(step)}", path)
+            return None
+        name = step.get("op")
+        if not isinstance(name, str) or name not in operations:
+            self.complain(f"expected one of {', '.join(operations)}, received {_short(name)}", f"{path}.op")
+            return None
+        parameters = {key: value for key, value in step.items() if key != "op"}
+        operation: Operation | None = self._struct(parameters, operations[name], path)
+        if operation is not None:
+            for field, complaint in operation.faults():
+                self.complain(complaint, _below(path, field))
+        return operation
+
+    def _limits(self, content: Any) -> Limits | None:
+        limits: Limits | None = self._struct(content, Limits, "limits")
+        if limits is None or not isinstance(limits.pixels, str):
+            return limits
+        pixels = int(limits.pixels[:-1]) * _UNITS[limits.pixels[-1]]
+        if pixels < 1:
+            self.complain(f"expected 1 or more, received {limits.pixels!r}", "limits.pixels")
+        return msgspec.structs.replace(limits, pixels=pixels)
+
+    def _named(self, content: Any, path: str, least: int) -> Iterator[tuple[str, Any, str]]:
+        """Name, value and path of each entry of a mapping whose keys are names."""
+        if not isinstance(content, dict):
+            self.complain(f"expected names with a value each, received {_short(content)}", path)
+            return
+        if not least <= len(content) <= MAX_NAMES:
+            if not (path == "outputs" and not content and self.mistakes):
+                self.complain(f"expected {least} to {MAX_NAMES} entries, received {len(content)}", path)
+            return
+        for name, value in content.items():
+            where = _below(path, name)
+            if self._value(name, StepName, where) is not _WRONG:
+                yield name, value, where
+
+    def _struct(self, content: Any, kind: type[msgspec.Struct], path: str) -> Any:
+        """A struct, each of its fields checked on its own; None if one of them is wrong."""
+        given = self._fields(content, kind, path)
+        if given is None:
+            return None
+        before = len(self.mistakes)
+        values = {
+            field.name: self._value(given[name], field.type, f"{path}.{name}")
+            for name, field in _declared(kind).items()
+            if name in given
+        }
+        missing = any(field.required and name not in given for name, field in _declared(kind).items())
+        strange = any(name not in _declared(kind) for name in given)
+        return None if missing or strange or len(self.mistakes) > before else kind(**values)
+
+    def _fields(self, content: Any, kind: type[msgspec.Struct], path: str) -> dict[str, Any] | None:
+        """`content`, if it is a mapping; what is too much in it and what is missing is complained about."""
+        fields = _declared(kind)
+        if not isinstance(content, dict):
+            self.complain(f"expected the fields {', '.join(fields)}, received {_short(content)}", path)
+            return None
+        for name in content:
+            if name not in fields:
+                self.complain(f"there is no such field; there are: {', '.join(fields)}", _below(path, name))
+        for name, field in fields.items():
+            if field.required and name not in content:
+                self.complain(f"expected {_expected(field.type)}, but it is missing", _below(path, name))
+        return content
+
+    def _value(self, value: Any, kind: Any, path: str) -> Any:
+        try:
+            return msgspec.convert(value, kind)
+        except (msgspec.ValidationError, ValueError):  # the latter for a number too long to be written out
+            self.complain(f"expected {_expected(kind)}, received {_short(value)}", path)
+            return _WRONG
+
+
+_WRONG: Final = object()
+
+
+def _long_form(content: dict[Any, Any]) -> dict[Any, Any]:
+    """The same recipe with a name for each step of its chain. Raise RecipeInvalid."""
+    if "steps" in content:
+        raise RecipeInvalid("expected either steps or a chain, and both are given", path="chain")
+    chain = content["chain"]
+    if not isinstance(chain, list) or not 1 <= len(chain) <= MAX_NAMES:
+        raise RecipeInvalid(
+            f"expected a list of 1 to {MAX_NAMES} steps, received {_short(chain)}", path="chain"
+        )
+    steps, last = {}, ORIGINAL
+    for number, said in enumerate(chain, 1):
+        step = {"op": said} if isinstance(said, str) else said  # `auto_orient` may be all there is to say
+        if not isinstance(step, dict) or "use" in step:
+            raise RecipeInvalid(
+                f"expected an operation without use, such as auto_orient, received {_short(step)}",
+                path=f"chain.{number}",
+            )
+        steps[f"step{number}"] = step | {"use": last}
+        last = f"step{number}"
+    outputs = content.get("outputs", {ALONE: {}})
+    if isinstance(outputs, dict):
+        outputs = {
+            name: {"use": last} | output if isinstance(output, dict) else output
+            for name, output in outputs.items()
+        }
+    rest = {key: value for key, value in content.items() if key != "chain"}
+    return rest | {"steps": steps, "outputs": outputs}
+
+
+def _with_primary(recipe: Recipe) -> Recipe:
+    """The recipe with its primary output named."""
+    if any(output.primary for output in recipe.outputs.values()):
+        return recipe
+    first = next(iter(recipe.outputs))
+    chosen = msgspec.structs.replace(recipe.outputs[first], primary=True)
+    return msgspec.structs.replace(recipe, outputs=recipe.outputs | {first: chosen})
+
+
+@cache
+def _declared(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct, by the names that recipes have for them."""
+    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+
+
+# --- words ------------------------------------------------------------------------------------------------
+
+
+def _short(value: Any) -> str:
+    """A value as a complaint shows it: 80 characters at most, and cheap however much it holds."""
+    try:
+        return f"{_SHORTENED.repr(value):.80}"
+    except ValueError:  # Python writes out no number of more than 4300 digits
+        return "a number without end"
+
+
+def _below(path: str, name: Any) -> str:
+    """The place of an entry of a mapping."""
+    return f"{path}.{name if isinstance(name, str) else _short(name):.80}".lstrip(".")
+
+
+_SHORTENED: Final = reprlib.Repr()
+_SHORTENED.maxlevel = 3
+_SHORTENED.maxstring = _SHORTENED.maxother = _SHORTENED.maxlong = 80
+
+
+def _expected(kind: Any) -> str:
+    """A type in words: `an integer from 1 to 100`, `same, jpeg or png`."""
+    return _words(msgspec.inspect.type_info(kind))
+
+
+def _words(kind: msgspec.inspect.Type) -> str:
+    match kind:
+        case msgspec.inspect.Metadata(type=inner, extra_json_schema=extra):
+            return str((extra or {}).get("title") or _words(inner))
+        case msgspec.inspect.UnionType(types=types):
+            return " or ".join(_words(one) for one in types if not isinstance(one, msgspec.inspect.NoneType))
+        case msgspec.inspect.LiteralType(values=values):
+            *most, last = [str(value) for value in values]
+            return f"{', '.join(most)} or {last}" if most else last
+        case msgspec.inspect.IntType(ge=low, le=high):
+            return f"an integer from {low} to {high}"
+        case msgspec.inspect.FloatType(ge=low, le=high):
+            return (
+                f"a number from {low:g} to {high:g}" if low is not None and high is not None else "a number"
+            )
+        case msgspec.inspect.BoolType():
+            return "true or false"
+        case msgspec.inspect.DictType():
+            return "names with a value each"
+        case msgspec.inspect.VarTupleType(item_type=item):
+            return f"a list of {_words(item)}"
+    return "text"

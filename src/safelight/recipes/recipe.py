@@ -1,0 +1,153 @@
+"""What a recipe is, and its address by content. Made by `reading`, so always checked."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+
+from safelight.errors import RecipeInvalid
+from safelight.operations import ORIGINAL, Operation, StepName
+
+MAX_NAMES: Final = 50
+"""The most steps, and the most files, of a recipe."""
+
+Kind = Literal["jpeg", "png", "webp", "avif", "gif"]
+Kinds = Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1, max_length=5)]
+Format = Literal["same", "jpeg", "png", "webp", "avif", "gif"]
+
+Pixels = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM]$", title="a number such as '64M'")]
+
+
+class Rendition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One file to be made, or one in each of several formats."""
+
+    use: StepName = ORIGINAL
+    """The step whose result it is."""
+
+    format: Format | Kinds = "same"
+    """Its file format. `same` is the original's; a list gives a file in each, named by output and format, such as
+    `hero-avif`."""
+
+    quality: Literal["keep"] | Annotated[int, msgspec.Meta(ge=1, le=100)] = "keep"
+    """1 to 100 for JPEG, WebP and AVIF; `keep` is as good as the original, for JPEG by its own tables."""
+
+    primary: bool = False
+    """Whether a job's `downloadUrl` is this one; where no output says so, it is the first."""
+
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
+    """The largest file it may become: quality is lowered until it fits. For JPEG, WebP and AVIF."""
+
+    animation: Literal["keep", "first"] = "keep"
+    """What becomes of an animation: `keep` all frames where the format can hold them, or the `first` one alone."""
+
+    @property
+    def kinds(self) -> tuple[Format, ...]:
+        """The formats as they are asked for, one a file."""
+        return (self.format,) if isinstance(self.format, str) else self.format
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an original may be at most. The settings' limits hold all the same: these can only be tighter."""
+
+    pixels: Annotated[int, msgspec.Meta(ge=1, le=10**12)] | Pixels | None = None
+    """The most pixels, width × height × frames: a number, or one such as 64M."""
+
+    frames: Annotated[int, msgspec.Meta(ge=1, le=100_000)] | None = None
+    """The most frames of an animation."""
+
+
+class File(msgspec.Struct, frozen=True):
+    """One file of a rendering."""
+
+    name: str
+    rendition: Rendition
+    format: Format
+    primary: bool
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is made of an original."""
+
+    version: Literal[1]
+    """The version of this format."""
+
+    steps: Annotated[dict[StepName, Operation], msgspec.Meta(max_length=MAX_NAMES)] = {}
+    """Operations by name, each on the result of another one or on the original."""
+
+    outputs: Annotated[dict[StepName, Rendition], msgspec.Meta(min_length=1, max_length=MAX_NAMES)]
+    """The files to be made, by name."""
+
+    limits: Limits = Limits()
+    """What an original may be at most."""
+
+    def line(self, name: str) -> tuple[str, ...]:
+        """The steps from the original to this one, in the order they are done."""
+        steps: list[str] = []
+        while name != ORIGINAL:
+            if name in steps:
+                loop = " → ".join([*steps[steps.index(name) :], name])
+                raise RecipeInvalid(
+                    f"steps that use each other in a circle: {loop}", path=f"steps.{name}.use"
+                )
+            steps.append(name)
+            name = self.steps[name].use
+        return tuple(reversed(steps))
+
+    def chain(self, output: str) -> tuple[Operation, ...]:
+        """The operations that lead from the original to this output, in the order they are done."""
+        return tuple(self.steps[name] for name in self.line(self.outputs[output].use))
+
+    def files(self) -> tuple[File, ...]:
+        """The files that come out, in the recipe's order."""
+        return tuple(_files(self.outputs))
+
+
+def _files(outputs: dict[str, Rendition]) -> Iterator[File]:
+    for name, output in outputs.items():
+        several = not isinstance(output.format, str)
+        for index, kind in enumerate(output.kinds):
+            yield File(
+                name=f"{name}-{kind}" if several else name,
+                rendition=output,
+                format=kind,
+                primary=output.primary and index == 0,
+            )
+
+
+# --- the address ------------------------------------------------------------------------------------------
+
+_FIRST: Final = {
+    "recipe": frozenset({"version", "steps", "outputs"}),
+    "rendition": frozenset({"use", "format", "quality", "primary"}),
+    "auto_orient": frozenset({"op", "use"}),
+    "watermark": frozenset({"op", "use", "text", "gravity", "opacity", "size", "margin", "colour"}),
+}
+"""What the first recipes wrote out. Fields that were added to these later are written only where they are not at their
+default, so that a recipe's digest stays what it was. Whatever is younger writes out everything."""
+
+
+def canonical(recipe: Recipe) -> bytes:
+    """The recipe as JSON, the same bytes for the same meaning: fields written out, names in order."""
+    content = _kept("recipe", recipe, msgspec.to_builtins(recipe))
+    content["outputs"] = {
+        name: _kept("rendition", recipe.outputs[name], output) for name, output in content["outputs"].items()
+    }
+    content["steps"] = {
+        name: _kept(step["op"], recipe.steps[name], step) for name, step in content["steps"].items()
+    }
+    return msgspec.json.encode(content, order="sorted")
+
+
+def digest(recipe: Recipe) -> str:
+    """The recipe's address by content: the SHA-256 of its canonical form, in hexadecimal."""
+    return hashlib.sha256(canonical(recipe)).hexdigest()
+
+
+def _kept(name: str, value: msgspec.Struct, content: dict[str, Any]) -> dict[str, Any]:
+    first = _FIRST.get(name)
+    if first is None:
+        return content
+    late = [field for field in msgspec.structs.fields(value) if field.encode_name not in first]
+    at_default = {field.encode_name for field in late if getattr(value, field.name) == field.default}
+    return {key: said for key, said in content.items() if key not in at_default}
