@@ -3,17 +3,22 @@
 An operation is a frozen struct of its parameters and says what it does before any pixel is read:
 
     size(before)      the size of the picture that comes out
+    shrink(before)    how much smaller the picture may come, if the details would be lost anyway
     edits(before)     the same as turns and marks, if that is all it does: then no path has to decode more than it must
     touches(before)   the regions that change, or None for all of the picture
     draw(picture)     the doing
 
+Some have to see the picture first: where its margins end, what draws the eye. `looks` says so, and `settled` gives the
+same operation with all of that decided, once for all frames.
+
+What their parameters have in common is in `safelight.parameters`, and what their drawing has, in `safelight.pixels`.
 Importing this package loads neither pyvips nor Pillow; drawing does.
 """
 
 import importlib
 import pkgutil
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
@@ -139,7 +144,15 @@ class Operation(
 
     def edits(self, before: Size) -> tuple[Edit, ...] | None:
         """All that is done, as turns and marks; None if it is more than that."""
-        raise NotImplementedError
+        return None
+
+    def looks(self, before: Size) -> bool:
+        """Whether only the pixels can tell what is to be done. Then `size` is the most that can come of it."""
+        return False
+
+    def settled(self, frames: "Sequence[pyvips.Image]", before: Size) -> "Operation":
+        """The same with that decided, for all frames alike. It reads them, so they must not be read once only."""
+        return self
 
     def touches(self, before: Size) -> tuple[Region, ...] | None:
         """The regions whose pixels change; None if that is all of them."""
@@ -149,9 +162,20 @@ class Operation(
         marks = tuple(edit.region for edit in edits if isinstance(edit, Mark))
         return marks if len(marks) == len(edits) else None
 
+    def shrink(self, before: Size) -> float:
+        """How many times smaller than `before` the picture may come in without a visible loss: 4 for a fourth.
+
+        Whoever answers more than 1 must be able to draw a picture that is smaller than `before`, if its result is the
+        size that it declares for `before`.
+        """
+        return 1.0
+
     def draw(self, picture: "pyvips.Image", before: Size) -> "pyvips.Image":
         """Do it to one frame. An operation that is more than its edits does it here."""
-        for edit in self.edits(before) or ():
+        edits = self.edits(before)
+        if edits is None:
+            raise NotImplementedError
+        for edit in edits:
             picture = edit.draw(picture)
         return picture
 

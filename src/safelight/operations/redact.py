@@ -1,0 +1,49 @@
+"""Black out what nobody may see."""
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from safelight.operations import Operation, Region, Size
+from safelight.parameters import Area, Ink
+from safelight.pixels import fit_for, ink
+
+if TYPE_CHECKING:
+    import pyvips
+
+Areas = Annotated[
+    tuple[Area, ...],
+    Meta(
+        min_length=1,
+        max_length=100,
+        title="1 to 100 areas such as {left: 10%, top: 5%, width: 120, height: 40}",
+    ),
+]
+
+
+class Redact(Operation, frozen=True):
+    """Cover areas with one colour. Nothing of what was there is left, whatever the format.
+
+    Areas are rounded outwards, and clipped where they reach over the edge.
+    """
+
+    regions: Areas
+    """What is covered: `left`, `top`, `width` and `height` of each area, in pixels or in percentages of the picture's
+    width and height."""
+
+    colour: Ink = "black"
+    """What they are covered with; it can not be transparent."""
+
+    def touches(self, before: Size) -> tuple[Region, ...]:
+        """The areas."""
+        found = (area.within(before.width, before.height) for area in self.regions)
+        return tuple(Region(*one) for one in found if one)
+
+    def draw(self, picture: "pyvips.Image", before: Size) -> "pyvips.Image":
+        """Put rectangles of the colour in place of the pixels, their alpha included."""
+        picture = fit_for(picture, self.colour)
+        colour = ink(picture, self.colour)
+        for where in self.touches(before):
+            plate = picture.new_from_image(colour).crop(0, 0, where.width, where.height)
+            picture = picture.insert(plate.cast(picture.format), where.left, where.top)
+        return picture
