@@ -7,7 +7,7 @@ from tempfile import TemporaryFile
 from typing import Any, Final
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from tests.pictures import ORIENTATIONS, animation, encoded, frames, jpeg, likeness, upright, vips
 
 from safelight.config import Settings
@@ -55,7 +55,7 @@ def rendered(renderer: SandboxedRenderer, data: bytes, recipe: bytes) -> Image.I
         file.write(data)
         file.flush()
         rendering = renderer.render(file, Source(key="k", version="1", bytes=len(data)), recipe)
-    found = frames(rendering.outputs[0].file.read())
+    found = [ImageOps.exif_transpose(frame) for frame in frames(rendering.outputs[0].file.read())]
     rendering.close()
     sheet = Image.new("RGBA", (found[0].width, sum(frame.height for frame in found)))
     for index, frame in enumerate(found):
@@ -68,10 +68,10 @@ def expected(name: str) -> Image.Image:
     return Image.open(io.BytesIO((EXPECTED / f"{name}.png").read_bytes())).convert("RGBA")
 
 
-@pytest.fixture(scope="module")
-def renderer() -> Any:
-    """The renderer that is shipped."""
-    renderer = SandboxedRenderer(Settings())
+@pytest.fixture(scope="module", params=["auto", "off"])
+def renderer(request: pytest.FixtureRequest) -> Any:
+    """The renderer that is shipped, as it is, and decoding every picture."""
+    renderer = SandboxedRenderer(Settings(splice=request.param))
     yield renderer
     renderer.close()
 

@@ -1,10 +1,10 @@
 """The short way for photos: a JPEG that is only turned and marked, and stays a JPEG.
 
-Pillow decodes it to RGB, the mark is blended in place, and Pillow writes it again with the file's own quantisation
-tables and subsampling, so that what was not touched changes as little as a second encoding allows. Measured on 2 to
-24 MP this is as fast as streaming through libvips where memory comes in small pages and faster where it comes in
-large ones (see `zygote`); decoding to YCbCr to spare the colour conversion is slower, because Pillow packs RGB with
-wider instructions.
+The shortest is not to decode it at all (see `splice`). Where that can not be, Pillow decodes it to RGB, the mark is
+blended in place, and Pillow writes it again with the file's own quantisation tables and subsampling, so that what was
+not touched changes as little as a second encoding allows. Measured on 2 to 24 MP this is as fast as streaming through
+libvips where memory comes in small pages and faster where it comes in large ones (see `zygote`); decoding to YCbCr to
+spare the colour conversion is slower, because Pillow packs RGB with wider instructions.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import IO, Final, cast
 
 from PIL import Image, JpegImagePlugin
 
+from safelight.imaging import splice
 from safelight.imaging.pictures import ORIENTATION, Quality, Tables, save_jpeg
 from safelight.operations import Edit, Mark, Operation, Size
 
@@ -28,17 +29,24 @@ _TURNS: Final = {
 
 
 def render(
-    data: mmap, chain: Sequence[Operation], quality: Quality, file: IO[bytes]
+    data: mmap, chain: Sequence[Operation], quality: Quality, file: IO[bytes], *, splicing: bool = False
 ) -> tuple[Size, Size] | None:
     """Write the photo, turned and marked, to `file`; return its size before and after, None if there is more to do.
 
+    With `splicing`, pixels that no mark touches may stay as they are coded, and the photo as it lies.
     Whatever Pillow raises passes through.
     """
     data.seek(0)
     with JpegImagePlugin.JpegImageFile(cast("IO[bytes]", data)) as photo:
         size = Size(*photo.size, orientation_of(photo))
         edits = _edits(chain, size)
-        if edits is None or not _takes(photo.mode, edits):
+        if edits is None:
+            return None
+        if splicing and quality == "keep":
+            spliced = splice.splice(data, size, edits, file)
+            if isinstance(spliced, splice.Spliced):
+                return size, spliced.size
+        if not _takes(photo.mode, edits):
             return None
         tables, icc = Tables.of(photo), photo.info.get("icc_profile")
         photo.load()

@@ -4,7 +4,7 @@ import errno
 import mmap
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import IO
 
 import msgspec
@@ -13,14 +13,15 @@ from PIL import Image
 
 from safelight.config import Settings
 from safelight.errors import OutputTooLarge, RenderCrashed, SafelightError, Truncated, Unprocessable
-from safelight.imaging import headers, photos, pictures
+from safelight.imaging import graph, headers, photos, pictures
 from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file
+from safelight.imaging.graph import Graph
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.imaging.pictures import Picture
 from safelight.model import Source
 from safelight.operations import Size, catalogue
 from safelight.ports import Rendering
-from safelight.recipes import Recipe, canonical, default, parse
+from safelight.recipes import File, Recipe, canonical, default, parse
 
 ANIMATED: frozenset[ImageFormat] = frozenset({"gif", "webp", "avif"})
 
@@ -56,7 +57,7 @@ def render_in_process(file: IO[bytes], source: Source, recipe: bytes, settings: 
     plan = parse(recipe)
     source = msgspec.structs.replace(source, sha256=source.sha256 or digest(file))
     with ExitStack() as stack:
-        files = [stack.enter_context(new_file()) for _ in plan.outputs]
+        files = [stack.enter_context(new_file()) for _ in plan.files()]
         rendering = finish(draw(file, recipe, settings, files), files, source, plan, settings)
         stack.pop_all()
         return rendering
@@ -74,49 +75,66 @@ def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[
         headers.read(b"")  # an empty file can not be mapped, and is refused here
         raise
     header = headers.read(data)
-    headers.check(header, settings)
+    headers.check(header, _limited(settings, plan))
     with _judged():
-        drawing = _photo(data, header, plan, files) or _pictures(data, header, plan, files)
+        splicing = settings.splice == "auto"
+        drawing = _photo(data, header, plan, files, splicing=splicing) or _pictures(data, header, plan, files)
         for output in files:
             output.flush()
         return drawing
 
 
-def _photo(data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[IO[bytes]]) -> Drawing | None:
+def _photo(
+    data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[IO[bytes]], *, splicing: bool
+) -> Drawing | None:
     """The short way, if there is one."""
     ((name, output), *more) = recipe.outputs.items()
-    if more or header.format != "jpeg" or output.format not in ("same", "jpeg"):
+    if more or output.max_bytes is not None:
         return None
-    sizes = photos.render(data, recipe.chain(name), output.quality, files[0])
+    if header.format != "jpeg" or output.kinds not in (("same",), ("jpeg",)):
+        return None
+    sizes = photos.render(data, recipe.chain(name), output.quality, files[0], splicing=splicing)
     return sizes and Drawing(_look("jpeg", sizes[0]), (_look("jpeg", sizes[1]),))
 
 
 def _pictures(data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[IO[bytes]]) -> Drawing:
     """The way for everything."""
-    original = pictures.decode(data, header, once=len(recipe.outputs) == 1)
+    original = pictures.decode(data, header, shrink=partial(graph.shrink, recipe))
     if (original.size.width, original.size.height, len(original.frames)) != (
         header.width,
         header.height,
         header.frames,
     ):
         raise Unprocessable("The file says two different things about its size.")
-    done: dict[str, Picture] = {}
-    looks = []
-    for output, file in zip(recipe.outputs.values(), files, strict=True):
-        picture = original
-        for name in recipe.line(output.use):
-            if name not in done:
-                operation = recipe.steps[name]
-                done[name] = msgspec.structs.replace(
-                    picture,
-                    frames=[operation.draw(frame, picture.size) for frame in picture.frames],
-                    size=operation.size(picture.size),
-                )
-            picture = done[name]
-        target = header.format if output.format == "same" else output.format
-        pictures.encode(picture, target, output.quality, file)
-        looks.append(_look(target, picture.size, len(picture.frames) if target in ANIMATED else 1))
+    drawn = Graph(recipe, original)
+    looks = [
+        _encoded(drawn.picture(made.rendition.use), made, header, file)
+        for made, file in zip(recipe.files(), files, strict=True)
+    ]
     return Drawing(_look(header.format, original.size, header.frames), tuple(looks))
+
+
+def _encoded(picture: Picture, made: File, header: Header, file: IO[bytes]) -> Look:
+    """Write one file, and tell how it looks."""
+    target: ImageFormat = header.format if made.format == "same" else made.format
+    if made.rendition.animation == "first" or target not in ANIMATED:
+        picture = msgspec.structs.replace(picture, frames=picture.frames[:1], delays=[])
+    quality, most = made.rendition.quality, made.rendition.max_bytes
+    if most is None:
+        pictures.encode(picture, target, quality, file)
+    else:
+        pictures.encode_within(graph.kept(picture), target, quality, most, file)
+    return _look(target, picture.size, len(picture.frames))
+
+
+def _limited(settings: Settings, recipe: Recipe) -> Settings:
+    """The settings with the recipe's limits, where those are tighter."""
+    pixels, frames = recipe.limits.pixels, recipe.limits.frames
+    return msgspec.structs.replace(
+        settings,
+        max_pixels=min(settings.max_pixels, pixels) if isinstance(pixels, int) else settings.max_pixels,
+        max_frames=min(settings.max_frames, frames) if frames is not None else settings.max_frames,
+    )
 
 
 def _look(kind: ImageFormat, size: Size, frames: int = 1) -> Look:

@@ -1,0 +1,329 @@
+//! What stands before the picture data: read into values, and written again from them. Nothing else goes along.
+
+use super::huffman::Table;
+use super::refusal::Refusal;
+
+/// The zigzag order: where in a row-by-row block each coefficient of the stream belongs.
+pub const ZIGZAG: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63,
+];
+
+const ICC: &[u8] = b"ICC_PROFILE\0";
+
+/// The most blocks in an MCU (B.2.3).
+const MAX_BLOCKS: usize = 10;
+
+/// One component, and how it is coded.
+pub struct Component {
+    id: u8,
+    /// Blocks in an MCU, across and down.
+    pub across: usize,
+    pub down: usize,
+    quantisation: usize,
+    /// The numbers of its Huffman tables.
+    pub dc: usize,
+    pub ac: usize,
+}
+
+/// A picture that can be spliced, all but its data.
+pub struct Header<'a> {
+    pub width: usize,
+    pub height: usize,
+    pub components: Vec<Component>,
+    /// In zigzag order.
+    quantisation: [Option<[u16; 64]>; 4],
+    pub dc: [Option<Table>; 4],
+    pub ac: [Option<Table>; 4],
+    /// MCUs between two restart markers; 0 if there are none.
+    pub restart: usize,
+    extended: bool,
+    icc: Vec<&'a [u8]>,
+    /// Where the picture data begin.
+    pub data: usize,
+    /// Blocks of the least sampled component that an MCU's side spans.
+    pub most_across: usize,
+    pub most_down: usize,
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(usize::from(*bytes.get(at)?) << 8 | usize::from(*bytes.get(at + 1)?))
+}
+
+impl<'a> Header<'a> {
+    /// Read everything up to the picture data. Whatever this library can not splice is refused here.
+    pub fn read(file: &'a [u8]) -> Result<Self, Refusal> {
+        if file.get(..2) != Some(&[0xFF, 0xD8]) {
+            return Err(Refusal::NotAJpeg);
+        }
+        let mut header = Header {
+            width: 0,
+            height: 0,
+            components: Vec::new(),
+            quantisation: [None; 4],
+            dc: [const { None }; 4],
+            ac: [const { None }; 4],
+            restart: 0,
+            extended: false,
+            icc: Vec::new(),
+            data: 0,
+            most_across: 1,
+            most_down: 1,
+        };
+        let mut huffman: Vec<(u8, [u8; 17], &[u8])> = Vec::new();
+        let (mut jfif, mut adobe) = (false, None);
+        let mut at = 2;
+        loop {
+            if *file.get(at).ok_or(Refusal::Truncated)? != 0xFF {
+                return Err(Refusal::NotAJpeg);
+            }
+            let code = *file.get(at + 1).ok_or(Refusal::Truncated)?;
+            if code == 0xFF {
+                at += 1; // a fill byte
+                continue;
+            }
+            let length = word(file, at + 2).ok_or(Refusal::Truncated)?;
+            if length < 2 {
+                return Err(Refusal::NotAJpeg);
+            }
+            let segment = file.get(at + 4..at + 2 + length).ok_or(Refusal::Truncated)?;
+            at += 2 + length;
+            match code {
+                0xC0 | 0xC1 => header.frame(segment, code)?,
+                0xC2 | 0xC3 | 0xC5..=0xC7 => return Err(Refusal::NotSequential),
+                0xC9..=0xCF => return Err(Refusal::Arithmetic),
+                0xC4 => huffman_tables(segment, &mut huffman)?,
+                0xDB => header.quantisation_tables(segment)?,
+                0xDD if segment.len() == 2 => header.restart = word(segment, 0).unwrap_or(0),
+                0xDA => {
+                    header.scan(segment)?;
+                    break;
+                }
+                0xE0 => jfif |= segment.starts_with(b"JFIF\0"),
+                0xE2 if segment.starts_with(ICC) => header.icc.push(segment),
+                0xEE if segment.starts_with(b"Adobe") => adobe = segment.get(11).copied().or(adobe),
+                0xE0..=0xEF | 0xFE => {}
+                _ => return Err(Refusal::NotAJpeg),
+            }
+        }
+        header.data = at;
+        header.colours(jfif, adobe)?;
+        header.needed_tables(&huffman)?;
+        header.order_profile();
+        Ok(header)
+    }
+
+    fn frame(&mut self, segment: &'a [u8], code: u8) -> Result<(), Refusal> {
+        let (Some(&depth), Some(height), Some(width), Some(&count)) =
+            (segment.first(), word(segment, 1), word(segment, 3), segment.get(5))
+        else {
+            return Err(Refusal::NotAJpeg);
+        };
+        if !self.components.is_empty() || segment.len() != 6 + 3 * usize::from(count) || width == 0 || height == 0 {
+            return Err(Refusal::NotAJpeg);
+        }
+        if depth != 8 {
+            return Err(Refusal::Depth);
+        }
+        if count != 1 && count != 3 {
+            return Err(Refusal::Colours);
+        }
+        (self.width, self.height, self.extended) = (width, height, code == 0xC1);
+        for part in segment[6..].chunks_exact(3) {
+            let (across, down) = (usize::from(part[1] >> 4), usize::from(part[1] & 15));
+            if !(1..=4).contains(&across) || !(1..=4).contains(&down) || part[2] > 3 {
+                return Err(Refusal::Sampling);
+            }
+            // A single component is never interleaved: its MCU is one block, whatever the factors say (A.2.2).
+            let (across, down) = if count == 1 { (1, 1) } else { (across, down) };
+            if self.components.iter().any(|other| other.id == part[0]) {
+                return Err(Refusal::NotAJpeg);
+            }
+            self.components.push(Component {
+                id: part[0],
+                across,
+                down,
+                quantisation: usize::from(part[2]),
+                dc: 0,
+                ac: 0,
+            });
+            self.most_across = self.most_across.max(across);
+            self.most_down = self.most_down.max(down);
+        }
+        let divides = |part: &Component| self.most_across % part.across == 0 && self.most_down % part.down == 0;
+        let blocks: usize = self.components.iter().map(|part| part.across * part.down).sum();
+        if !self.components.iter().all(divides) || (count == 3 && blocks > MAX_BLOCKS) {
+            return Err(Refusal::Sampling);
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, segment: &[u8]) -> Result<(), Refusal> {
+        let count = self.components.len();
+        if count == 0 || segment.len() != 4 + 2 * count {
+            return Err(if count == 0 { Refusal::NotAJpeg } else { Refusal::Scans });
+        }
+        if usize::from(segment[0]) != count {
+            return Err(Refusal::Scans);
+        }
+        for (component, part) in self.components.iter_mut().zip(segment[1..].chunks_exact(2)) {
+            let (dc, ac) = (usize::from(part[1] >> 4), usize::from(part[1] & 15));
+            if part[0] != component.id || dc > 3 || ac > 3 {
+                return Err(Refusal::Scans);
+            }
+            (component.dc, component.ac) = (dc, ac);
+        }
+        // All coefficients at once, in full: in a sequential file nothing else makes sense.
+        if segment[1 + 2 * count..] == [0, 63, 0] { Ok(()) } else { Err(Refusal::NotSequential) }
+    }
+
+    fn quantisation_tables(&mut self, mut segment: &[u8]) -> Result<(), Refusal> {
+        while let Some((&what, rest)) = segment.split_first() {
+            let wide = match what >> 4 {
+                0 => false,
+                1 => true,
+                _ => return Err(Refusal::Tables),
+            };
+            let bytes = rest.get(..if wide { 128 } else { 64 }).ok_or(Refusal::Tables)?;
+            let mut table = [0u16; 64];
+            for (at, value) in table.iter_mut().enumerate() {
+                *value = if wide { word(bytes, 2 * at).unwrap_or(0) as u16 } else { u16::from(bytes[at]) };
+            }
+            *self.quantisation.get_mut(usize::from(what & 15)).ok_or(Refusal::Tables)? = Some(table);
+            segment = &rest[bytes.len()..];
+        }
+        Ok(())
+    }
+
+    /// JPEG itself says nothing of colours; what decoders go by is the JFIF marker, Adobe's, and components' names.
+    fn colours(&self, jfif: bool, adobe: Option<u8>) -> Result<(), Refusal> {
+        let ids: Vec<u8> = self.components.iter().map(|component| component.id).collect();
+        let ycc = match adobe {
+            Some(transform) => transform == 1,
+            None => jfif || ids != *b"RGB",
+        };
+        if ids.len() == 1 || ycc { Ok(()) } else { Err(Refusal::Colours) }
+    }
+
+    /// Build the tables that the scan uses, and no others.
+    fn needed_tables(&mut self, found: &[(u8, [u8; 17], &[u8])]) -> Result<(), Refusal> {
+        let build = |what: u8| {
+            let (_, counts, symbols) = found.iter().rev().find(|table| table.0 == what).ok_or(Refusal::Tables)?;
+            Table::new(*counts, symbols, what >= 0x10)
+        };
+        for component in &self.components {
+            if self.dc[component.dc].is_none() {
+                self.dc[component.dc] = Some(build(component.dc as u8)?);
+            }
+            if self.ac[component.ac].is_none() {
+                self.ac[component.ac] = Some(build(0x10 | component.ac as u8)?);
+            }
+            let table = self.quantisation[component.quantisation].as_ref().ok_or(Refusal::Tables)?;
+            if table.contains(&0) || (!self.extended && table.iter().any(|&value| value > 255)) {
+                return Err(Refusal::Tables);
+            }
+        }
+        Ok(())
+    }
+
+    /// The colour profile's parts in their order. Parts that do not make a whole are left out.
+    fn order_profile(&mut self) {
+        let number = |part: &&[u8]| part.get(ICC.len()).copied().unwrap_or(0);
+        self.icc.sort_by_key(number);
+        let count = self.icc.len();
+        let whole = self.icc.iter().enumerate().all(|(at, part)| {
+            usize::from(number(part)) == at + 1 && part.get(ICC.len() + 1).map(|&all| usize::from(all)) == Some(count)
+        });
+        if !whole {
+            self.icc.clear();
+        }
+    }
+
+    /// The quantisation table of a component, in zigzag order.
+    pub fn quantisation(&self, component: usize) -> Result<&[u16; 64], Refusal> {
+        let number = self.components.get(component).ok_or(Refusal::Tables)?.quantisation;
+        self.quantisation.get(number).and_then(Option::as_ref).ok_or(Refusal::Tables)
+    }
+
+    /// MCUs across and down.
+    pub fn mcus(&self) -> (usize, usize) {
+        (self.width.div_ceil(8 * self.most_across), self.height.div_ceil(8 * self.most_down))
+    }
+
+    /// Write a header with these Huffman tables: JFIF, the orientation if it says anything, the colour profile, and
+    /// what decoding takes.
+    pub fn write(&self, out: &mut Vec<u8>, orientation: u8, dc: &[Option<Table>; 4], ac: &[Option<Table>; 4]) {
+        out.extend([0xFF, 0xD8]);
+        segment(out, 0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+        if (2..=8).contains(&orientation) {
+            let mut exif = *b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
+            exif[25] = orientation;
+            segment(out, 0xE1, &exif);
+        }
+        for part in &self.icc {
+            segment(out, 0xE2, part);
+        }
+        for (number, table) in self.quantisation.iter().enumerate() {
+            let Some(table) = table.filter(|_| self.components.iter().any(|part| part.quantisation == number)) else {
+                continue;
+            };
+            let wide = table.iter().any(|&value| value > 255);
+            let mut body = vec![u8::from(wide) << 4 | number as u8];
+            for value in table {
+                body.extend(&value.to_be_bytes()[usize::from(!wide)..]);
+            }
+            segment(out, 0xDB, &body);
+        }
+        let [height, width] = [self.height, self.width].map(|side| (side as u16).to_be_bytes());
+        let mut body = vec![8, height[0], height[1], width[0], width[1], self.components.len() as u8];
+        for part in &self.components {
+            body.extend([part.id, (part.across << 4 | part.down) as u8, part.quantisation as u8]);
+        }
+        segment(out, if self.extended { 0xC1 } else { 0xC0 }, &body);
+        for (class, tables) in [(0, dc), (0x10, ac)] {
+            for (number, table) in tables.iter().enumerate() {
+                if let Some(table) = table {
+                    let body = [&[class | number as u8], &table.counts[1..], &table.symbols].concat();
+                    segment(out, 0xC4, &body);
+                }
+            }
+        }
+        if self.restart > 0 {
+            segment(out, 0xDD, &(self.restart as u16).to_be_bytes());
+        }
+        let mut body = vec![self.components.len() as u8];
+        for part in &self.components {
+            body.extend([part.id, (part.dc << 4 | part.ac) as u8]);
+        }
+        body.extend([0, 63, 0]);
+        segment(out, 0xDA, &body);
+    }
+
+    /// More bytes than `write` takes.
+    pub fn room(&self) -> usize {
+        8192 + self.icc.iter().map(|part| part.len() + 4).sum::<usize>()
+    }
+}
+
+fn segment(out: &mut Vec<u8>, code: u8, body: &[u8]) {
+    out.extend([0xFF, code]);
+    out.extend(((body.len() + 2) as u16).to_be_bytes());
+    out.extend(body);
+}
+
+fn huffman_tables<'a>(mut segment: &'a [u8], tables: &mut Vec<(u8, [u8; 17], &'a [u8])>) -> Result<(), Refusal> {
+    while let Some((&what, rest)) = segment.split_first() {
+        let mut counts = [0u8; 17];
+        counts[1..].copy_from_slice(rest.get(..16).ok_or(Refusal::Tables)?);
+        let count: usize = counts.iter().map(|&count| usize::from(count)).sum();
+        let symbols = rest.get(16..16 + count).ok_or(Refusal::Tables)?;
+        if what & 0xEF > 3 || count > 256 {
+            return Err(Refusal::Tables);
+        }
+        tables.retain(|table| table.0 != what); // the last one holds, and there are never more than eight
+        tables.push((what, counts, symbols));
+        segment = &rest[16 + count..];
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+#![forbid(unsafe_code)]
+//! See the crate's documentation. The parts, in the order of the work:
+//!
+//! - [`header`]: read what stands before the picture data, and refuse what can not be spliced
+//! - [`marks`]: which MCUs are touched, and what happens to their samples
+//! - [`scan`]: walk over the data; decode and blend the blocks under the marks; note what to replace
+//! - [`huffman`], [`bits`], [`blocks`]: codes, bits, cosine transforms
+//! - [`assemble`]: write the new file
+
+mod assemble;
+mod bits;
+mod blocks;
+mod header;
+mod huffman;
+pub mod marks;
+pub mod refusal;
+mod scan;
+
+use header::Header;
+use marks::{Layer, Marks};
+use refusal::Refusal;
+
+/// How the new file came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Way {
+    /// Every bit beside the marks is the old one.
+    Copied = 0,
+    /// The same, and the Huffman tables hold more codes than before.
+    Grown = 1,
+    /// The tables had no room: the same coefficients under other codes.
+    Recoded = 2,
+}
+
+/// A new JPEG.
+pub struct Spliced {
+    /// The file.
+    pub file: Vec<u8>,
+    /// How it came about.
+    pub way: Way,
+}
+
+/// Lay layers over a JPEG, the first one lowest, and leave everything else as it is.
+///
+/// The picture is not turned. `orientation` is the EXIF tag that the new file gets; 0 and 1 write none. Of the other
+/// metadata only the colour profile goes along.
+pub fn splice(file: &[u8], layers: &[Layer], orientation: u8) -> Result<Spliced, Refusal> {
+    let header = Header::read(file)?;
+    let marks = Marks::new(layers, &header)?;
+    let mut walk = scan::walk(file, &header, &marks, false)?;
+
+    let (mut way, mut tables) = (Way::Copied, (header.dc.clone(), header.ac.clone()));
+    for ac in [false, true] {
+        let own = if ac { &mut tables.1 } else { &mut tables.0 };
+        for (number, table) in own.iter_mut().enumerate() {
+            let missing = walk.missing(ac, number);
+            let Some(old) = table.as_ref().filter(|_| !missing.is_empty()) else { continue };
+            let (new, how) = match old.grown(&missing, ac) {
+                Some(new) => (new, Way::Grown),
+                None => (old.rebuilt(&missing, ac)?, Way::Recoded),
+            };
+            *table = Some(new);
+            way = if way == Way::Recoded { way } else { how };
+        }
+    }
+    if way == Way::Recoded && header.restart > 0 {
+        walk = scan::walk(file, &header, &marks, true)?; // every interval has to be written anew
+    }
+
+    let mut out = bits::reserved(assemble::room(file, &header, &walk, way == Way::Recoded))?;
+    header.write(&mut out, orientation, &tables.0, &tables.1);
+    walk.bytes.resize(walk.bytes.len() + bits::PADDING, 0);
+    for (number, interval) in walk.intervals.iter().enumerate() {
+        if number > 0 {
+            out.extend([0xFF, 0xD0 + ((number - 1) % 8) as u8]);
+        }
+        if way == Way::Recoded {
+            assemble::recoded(&mut out, &walk, interval, &header, &tables)?;
+        } else {
+            assemble::spliced(&mut out, file, &walk, interval, &header, &tables)?;
+        }
+    }
+    out.extend([0xFF, 0xD9]);
+    Ok(Spliced { file: out, way })
+}

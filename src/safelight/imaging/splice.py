@@ -1,0 +1,187 @@
+"""The shortest way for photos: marks on a JPEG, and every block that is not under them copied bit by bit.
+
+The work is done by a library of its own, `safelight-splice` (see native/), which is a package apart: where it is not
+installed, or refuses a file, the pixels are decoded instead, and the picture looks the same. Its files differ in this:
+
+    the picture is not turned     it keeps its EXIF orientation, which is all the EXIF it has
+    its colours are not coded anew  beside the marks every pixel is the original's
+"""
+
+import ctypes
+import importlib
+from collections.abc import Sequence
+from functools import cache
+from mmap import mmap
+from typing import IO, Final
+
+import msgspec
+from PIL import Image
+
+from safelight.operations import Edit, Layer, Mark, Region, Size
+
+INTERFACE: Final = 1
+"""The version of the library's interface that this file speaks."""
+
+STORED: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""How upright pixels come to lie as a camera with this orientation stores them."""
+
+ABSENT: Final = "the library safelight-splice is not installed"
+
+
+class Spliced(msgspec.Struct, frozen=True):
+    """What came of it."""
+
+    size: Size
+    """The size after the edits, as displayed."""
+    way: str
+    """`copied`, `grown` (new codes in the file's Huffman tables) or `recoded` (no room in them)."""
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """Nothing was written."""
+
+    reason: str
+
+
+_WAYS: Final = ("copied", "grown", "recoded")
+
+
+class _Layer(ctypes.Structure):
+    _fields_ = (
+        ("left", ctypes.c_uint32),
+        ("top", ctypes.c_uint32),
+        ("width", ctypes.c_uint32),
+        ("height", ctypes.c_uint32),
+        ("colour", ctypes.c_uint8 * 3),
+        ("alpha", ctypes.c_char_p),
+        ("alpha_length", ctypes.c_size_t),
+    )
+
+
+class _Spliced(ctypes.Structure):
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("length", ctypes.c_size_t),
+        ("capacity", ctypes.c_size_t),
+        ("way", ctypes.c_int32),
+    )
+
+
+class _Buffer(ctypes.Structure):
+    """CPython's Py_buffer, whose layout its stable ABI fixes."""
+
+    _fields_ = (
+        ("buf", ctypes.c_void_p),
+        ("obj", ctypes.py_object),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", ctypes.c_char_p),
+        ("shape", ctypes.c_void_p),
+        ("strides", ctypes.c_void_p),
+        ("suboffsets", ctypes.c_void_p),
+        ("internal", ctypes.c_void_p),
+    )
+
+
+def splice(data: mmap | bytes, size: Size, edits: Sequence[Edit], file: IO[bytes]) -> Spliced | Refused:
+    """Write the JPEG with its marks to `file`, or say why not. `size` is the picture's as it is stored.
+
+    Turns are met by the orientation tag, and marks that come after them are turned back. Raise OSError from writing.
+    """
+    library = _library()
+    if library is None:
+        return Refused(ABSENT)
+    orientation, layers = 1, []
+    for edit in edits:
+        if isinstance(edit, Mark):
+            layers += [_stored(edit.region, layer, size, orientation) for layer in edit.layers]
+        elif orientation != 1:
+            return Refused("it is turned twice")
+        else:
+            orientation = edit.orientation
+    number = _run(library, data, layers, orientation, file)
+    if isinstance(number, Refused):
+        return number
+    sides = (size.height, size.width) if orientation >= 5 else (size.width, size.height)
+    return Spliced(Size(*sides), _WAYS[number])
+
+
+def available() -> bool:
+    """Whether the library is there, in a version that this file knows."""
+    return _library() is not None
+
+
+@cache
+def _library() -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL(str(importlib.import_module("safelight_splice").LIBRARY))
+        library.safelight_splice_interface.restype = ctypes.c_uint32
+        if library.safelight_splice_interface() != INTERFACE:
+            return None
+    except (ImportError, OSError, AttributeError):
+        return None
+    library.safelight_splice.argtypes = (
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.POINTER(_Layer),
+        ctypes.c_size_t,
+        ctypes.c_uint8,
+        ctypes.POINTER(_Spliced),
+    )
+    library.safelight_splice_free.argtypes = (ctypes.POINTER(_Spliced),)
+    library.safelight_splice_free.restype = None
+    library.safelight_splice_reason.restype = ctypes.c_char_p
+    return library
+
+
+def _stored(region: Region, layer: Layer, size: Size, orientation: int) -> _Layer:
+    """A layer as it lies on the stored picture, whose size this is."""
+    left, top, width, height, alpha = region.left, region.top, region.width, region.height, layer.alpha
+    if orientation != 1:
+        mask = Image.frombuffer("L", (width, height), alpha, "raw", "L", 0, 1)
+        alpha = mask.transpose(STORED[orientation]).tobytes()
+        if orientation >= 5:
+            left, top, width, height = top, left, height, width
+        if orientation in (2, 3, 7, 8):
+            left = size.width - left - width
+        if orientation in (3, 4, 6, 7):
+            top = size.height - top - height
+    colour = (ctypes.c_uint8 * 3)(*layer.colour)
+    return _Layer(left, top, width, height, colour, alpha, len(alpha))
+
+
+def _run(
+    library: ctypes.CDLL, data: mmap | bytes, layers: Sequence[_Layer], orientation: int, file: IO[bytes]
+) -> int | Refused:
+    view, spliced = _Buffer(), _Spliced()
+    # ctypes itself hands out no address of memory that can only be read, such as a mapped file.
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(data), ctypes.byref(view), 0)
+    try:
+        error = library.safelight_splice(
+            view.buf,
+            view.len,
+            (_Layer * len(layers))(*layers),
+            len(layers),
+            orientation,
+            ctypes.byref(spliced),
+        )
+    finally:
+        ctypes.pythonapi.PyBuffer_Release(ctypes.byref(view))
+    if error:
+        return Refused(library.safelight_splice_reason(error).decode())
+    try:
+        written = (ctypes.c_char * spliced.length).from_address(spliced.data)
+        file.write(memoryview(written))
+        return int(spliced.way)
+    finally:
+        library.safelight_splice_free(ctypes.byref(spliced))

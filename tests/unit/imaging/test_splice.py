@@ -1,0 +1,468 @@
+"""Marks on a JPEG whose other blocks are copied bit by bit. Without the library, most of these are skipped."""
+
+import io
+import random
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat, JpegImagePlugin
+from tests.pictures import ORIENTATIONS, encoded, jpeg, likeness, upright
+from tests.unit.imaging.conftest import RECIPE, content, render_with
+
+from safelight.config import Settings
+from safelight.imaging import SandboxedRenderer, splice
+from safelight.imaging.splice import Refused, Spliced
+from safelight.operations import Edit, Layer, Mark, Region, Size, Turn
+from safelight.ports import Rendering
+from safelight.recipes import build, canonical
+
+needs_library = pytest.mark.skipif(
+    not splice.available(), reason="safelight-splice is not installed: make native"
+)
+
+SIZE = (150, 110)
+"""No multiple of any MCU's sides."""
+
+FILES: dict[str, dict[str, Any]] = {
+    "4:4:4": {"subsampling": "4:4:4"},
+    "4:2:2": {"subsampling": "4:2:2"},
+    "4:2:0": {"subsampling": "4:2:0"},
+    "fine": {"subsampling": "4:4:4", "quality": 100},
+    "coarse": {"quality": 15},
+    "optimised": {"optimize": True},
+    "optimised and coarse": {"optimize": True, "quality": 20, "subsampling": "4:2:2"},
+    "restart markers": {"restart_marker_blocks": 3},
+    "a restart marker each row": {"restart_marker_rows": 1, "optimize": True},
+    "a restart marker each block": {"restart_marker_blocks": 1, "subsampling": "4:4:4"},
+}
+
+PLACES = {
+    "corner": (100, 70, 50, 40),
+    "first": (0, 0, 20, 9),
+    "inside": (37, 29, 61, 33),
+    "last pixel": (149, 109, 1, 1),
+    "last column": (149, 0, 1, 110),
+    "all": (0, 0, 150, 110),
+}
+
+
+def photo(**options: Any) -> bytes:
+    return encoded(upright(0, *SIZE), "JPEG", **{"quality": 88} | options)
+
+
+def soft(place: tuple[int, int, int, int], *, grey: bool = False) -> Mark:
+    """A soft ellipse with a shadow, as large as the place."""
+    region = Region(*place)
+    ink = Image.radial_gradient("L").resize((region.width, region.height))
+    ink = ImageOps.invert(ink)
+    shadow = ink.filter(ImageFilter.GaussianBlur(2)).point(lambda value: value // 2)
+    colour = (210, 210, 210) if grey else (250, 180, 40)
+    return Mark(region, (Layer((0, 0, 0), shadow.tobytes()), Layer(colour, ink.tobytes())))
+
+
+def spliced(data: bytes, *edits: Edit) -> bytes:
+    """The file with its marks; it must not be refused."""
+    file = io.BytesIO()
+    done = splice.splice(data, Size(*opened(data).size), edits, file)
+    assert isinstance(done, Spliced), done
+    return file.getvalue()
+
+
+def opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data))
+
+
+def composed(image: Image.Image, *marks: Mark) -> Image.Image:
+    """The exact result: the decoded picture, blended."""
+    image = image.copy()
+    for mark in marks:
+        where = mark.region
+        for layer in mark.layers:
+            mask = Image.frombytes("L", (where.width, where.height), layer.alpha)
+            ink = layer.colour if image.mode == "RGB" else layer.colour[0]
+            image.paste(ink, (where.left, where.top), mask)
+    return image
+
+
+def drawn(data: bytes, *marks: Mark) -> Image.Image:
+    """The pixels' way: decoded, blended, coded by the same tables, decoded."""
+    image = opened(data)
+    tables = {"qtables": image.quantization}  # type: ignore[attr-defined]
+    if image.mode == "RGB":
+        tables["subsampling"] = JpegImagePlugin.get_sampling(image)
+    return opened(encoded(composed(image, *marks), "JPEG", **tables))
+
+
+def alike(one: Image.Image, other: Image.Image, exact: Image.Image, mark: Mark) -> None:
+    """Under the mark, `one` looks like `other`, and is as near to the exact result."""
+    where = mark.region
+    part = (where.left, where.top, where.left + where.width, where.top + where.height)
+    parts = [image.convert("RGB").crop(part) for image in (one, other, exact)]
+    if where.width < 16 or where.height < 16:
+        return  # too few blocks: what quantising rounds this way or that does not even out
+    apart = [ImageStat.Stat(ImageChops.difference(image, parts[2])).mean for image in parts]
+    assert max(apart[0]) <= max(apart[1]) + 0.2
+    assert likeness(parts[0], parts[2]) >= likeness(parts[1], parts[2]) - 0.005
+    grey, other_grey = (image.convert("L").convert("RGB") for image in parts[:2])
+    assert likeness(grey, other_grey) >= min(0.99, 2 * likeness(parts[1], parts[2]) - 1)
+
+
+def changed(before: Image.Image, after: Image.Image) -> tuple[int, int, int, int]:
+    """The box in which two pictures differ."""
+    difference = ImageChops.difference(before.convert("RGB"), after.convert("RGB"))
+    return difference.getbbox() or (0, 0, 0, 0)
+
+
+def allowed(data: bytes, *marks: Mark) -> tuple[int, int, int, int]:
+    """The MCUs under the marks, and two pixels around them: decoders smooth chroma over an MCU's border."""
+    image = opened(data)
+    layers = [(across, down) for _, across, down, _ in image.layer]  # type: ignore[attr-defined]
+    wide, high = (8 * max(factors) if len(layers) > 1 else 8 for factors in zip(*layers, strict=True))
+    boxes = [
+        (
+            mark.region.left // wide * wide - 2,
+            mark.region.top // high * high - 2,
+            -(-(mark.region.left + mark.region.width) // wide) * wide + 2,
+            -(-(mark.region.top + mark.region.height) // high) * high + 2,
+        )
+        for mark in marks
+    ]
+    lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+    return min(lefts), min(tops), max(rights), max(bottoms)
+
+
+def inside(inner: tuple[int, int, int, int], outer: tuple[int, int, int, int]) -> bool:
+    return inner[0] >= outer[0] and inner[1] >= outer[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
+
+
+def check(data: bytes, *marks: Mark) -> bytes:
+    """Beside the marks nothing changes, and under them the picture looks as if it had been drawn. Return the file."""
+    new = spliced(data, *marks)
+    before, after = opened(data), opened(new)
+    box = changed(before, after)
+    assert box == (0, 0, 0, 0) or inside(box, allowed(data, *marks))
+    assert after.layer == before.layer  # type: ignore[attr-defined]
+    assert after.quantization == before.quantization  # type: ignore[attr-defined]
+    for mark in marks:
+        alike(after, drawn(data, *marks), composed(before, *marks), mark)
+    return new
+
+
+# --- whether there is a library or not ---------------------------------------------------------------------
+
+
+def test_without_the_library_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pixels' way takes over where the package is missing."""
+    monkeypatch.setitem(sys.modules, "safelight_splice", None)
+    splice._library.cache_clear()
+    try:
+        assert not splice.available()
+        file = io.BytesIO()
+        assert splice.splice(photo(), Size(*SIZE), (), file) == Refused(splice.ABSENT)
+        assert file.getvalue() == b""
+    finally:
+        splice._library.cache_clear()
+
+
+# --- the picture ------------------------------------------------------------------------------------------
+
+
+@needs_library
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", FILES)
+def test_only_blocks_under_the_mark_change(kind: str, place: str) -> None:
+    """However the file is coded and wherever the mark lies."""
+    check(photo(**FILES[kind]), soft(PLACES[place]))
+
+
+@needs_library
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_blocks": 2}])
+def test_grey_pictures_stay_grey(options: dict[str, Any], place: str) -> None:
+    """A picture without colour takes a mark without colour."""
+    data = encoded(upright(0, *SIZE).convert("L"), "JPEG", quality=85, **options)
+    assert opened(check(data, soft(PLACES[place], grey=True))).mode == "L"
+    file = io.BytesIO()
+    assert isinstance(splice.splice(data, Size(*SIZE), [soft(PLACES[place])], file), Refused)
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("subsampling", "factors", "size"),
+    [("4:2:2", 0x12, (48, 128)), ("4:2:0", 0x41, (192, 32)), ("4:2:0", 0x14, (48, 128))],
+)
+def test_unusual_sampling(subsampling: str, factors: int, size: tuple[int, int]) -> None:
+    """4:4:0, 4:1:1 and 4:1:0 turned: no encoder here writes them, so that a frame header is changed to say so."""
+    data = bytearray(encoded(upright(0, 96, 64), "JPEG", quality=90, subsampling=subsampling))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", size[1], size[0])
+    data[frame + 11] = factors
+    mark = soft((11, 5, 30, 20))
+    after = spliced(bytes(data), mark)
+    assert inside(changed(opened(bytes(data)), opened(after)), allowed(bytes(data), mark))
+    assert changed(opened(bytes(data)), opened(after)) != (0, 0, 0, 0)
+
+
+@needs_library
+def test_several_marks() -> None:
+    """Apart from each other, one over the other, and one that is not to be seen."""
+    data = photo(optimize=True)
+    clear = Mark(Region(0, 90, 8, 8), (Layer((9, 9, 9), bytes(64)),))
+    check(data, soft((0, 0, 30, 20)), soft((90, 60, 40, 30)), soft((110, 70, 40, 40)), clear)
+
+
+@needs_library
+def test_nothing_of_the_original_is_left_under_an_opaque_mark() -> None:
+    """Two originals that differ only there give pictures that do not differ there."""
+    region = Region(48, 32, 32, 32)
+    cover = Mark(region, (Layer((30, 60, 90), b"\xff" * 1024),))
+    one, other = upright(0, *SIZE), upright(0, *SIZE)
+    other.paste((255, 0, 0), (48, 32, 80, 64))
+    after = [opened(spliced(encoded(image, "JPEG", subsampling=0), cover)) for image in (one, other)]
+    assert changed(*after) == (0, 0, 0, 0)
+
+
+@needs_library
+@pytest.mark.parametrize("kind", FILES)
+def test_no_mark_is_no_change(kind: str) -> None:
+    """Headers are written anew, and the picture data are the same bytes."""
+    data = photo(**FILES[kind])
+    after = spliced(data)
+    assert data[data.index(b"\xff\xda") :] == after[after.index(b"\xff\xda") :]
+
+
+@needs_library
+def test_codes_that_are_missing_are_made() -> None:
+    """A flat picture with tables of its own has hardly any codes: a mark needs more than it has room for."""
+    ways = set()
+    for seed in range(12):
+        noise = random.Random(seed)
+        flat = Image.new("RGB", SIZE, (90, 120, 60))
+        for _ in range(1 << seed):
+            flat.putpixel((noise.randrange(150), noise.randrange(110)), (noise.randrange(256),) * 3)
+        data = encoded(flat, "JPEG", quality=90, optimize=True, restart_marker_blocks=(seed % 3) * 7)
+        file = io.BytesIO()
+        mark = soft((40, 30, 70, 50))
+        done = splice.splice(data, Size(*SIZE), [mark], file)
+        assert isinstance(done, Spliced)
+        ways.add(done.way)
+        check(data, mark)
+    assert {"grown", "recoded"} <= ways
+
+
+# --- headers ----------------------------------------------------------------------------------------------
+
+
+@needs_library
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_the_mark_is_turned_not_the_picture(orientation: int) -> None:
+    """Shown by its tag, the picture stands upright with the mark where it belongs; the rest is as it was stored."""
+    data = jpeg(upright(0, *SIZE), orientation, subsampling="4:2:0")
+    mark = soft((90, 70, 50, 30))
+    turns = [Turn(orientation)] if orientation > 1 else []
+    new = spliced(data, *turns, mark)
+    shown, plain = ImageOps.exif_transpose(opened(new)), ImageOps.exif_transpose(opened(data))
+    assert shown.size == SIZE
+    assert inside(changed(plain, shown), (90 - 18, 70 - 18, 140 + 18, 100 + 18))
+    usual = drawn(encoded(plain, "JPEG", quality=95, subsampling="4:2:0"), mark)
+    alike(shown, usual, composed(plain, mark), mark)
+    assert dict(opened(new).getexif()) == ({0x0112: orientation} if orientation > 1 else {})
+
+
+@needs_library
+def test_only_orientation_and_colours_are_told() -> None:
+    """GPS, camera, comments, previews and what follows the picture are gone; the profile stays whole."""
+    profile = bytes(random.Random(3).randbytes(150_000))
+    data = jpeg(orientation=6, icc_profile=profile) + b"<script>"
+    segment = b"\xff\xed" + struct.pack(">H", 12) + b"Photoshop!"
+    data = data[:2] + segment + data[2:]
+    after = spliced(data, Turn(6))
+    for secret in (b"SecretCamera", b"<script>", b"Photoshop", b"2026:01:01"):
+        assert secret in data
+        assert secret not in after
+    assert opened(after).info["icc_profile"] == profile
+
+
+# --- what is refused --------------------------------------------------------------------------------------
+
+
+def adobe(data: bytes, transform: int) -> bytes:
+    return data[:2] + b"\xff\xee\x00\x0eAdobe\0\x64\0\0\0\0" + bytes([transform]) + data[2:]
+
+
+def refusals() -> Iterator[tuple[str, bytes]]:
+    """Files, and a word of why they are refused."""
+    data = photo()
+    yield "sequential", photo(progressive=True)
+    yield "colours", encoded(upright(0, *SIZE).convert("CMYK"), "JPEG")
+    yield "colours", adobe(data, 0)
+    yield "too early", data[:-2]
+    yield "too early", data[: len(data) // 2]
+    yield "too early", data[:100]
+    yield "damaged", data[: len(data) // 2] + b"\xff\xd9"
+    yield "damaged", data[:-2] + b"hidden text\xff\xd9"
+    yield "damaged", photo(restart_marker_blocks=2).replace(b"\xff\xd1", b"\xff\xd2", 1)
+    yield "JPEG", b"\x89PNG"
+    yield "8 bits", data.replace(b"\xff\xc0\x00\x11\x08", b"\xff\xc0\x00\x11\x0c")
+    yield "arithmetically", data.replace(b"\xff\xc0\x00\x11", b"\xff\xc9\x00\x11")
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("why", "data"), list(refusals()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_what_it_can_not_do_it_says(why: str, data: bytes) -> None:
+    """With the reason, and nothing is written."""
+    file = io.BytesIO()
+    outcome = splice.splice(data, Size(*SIZE), [soft((0, 0, 20, 20))], file)
+    assert isinstance(outcome, Refused)
+    assert why in outcome.reason
+    assert file.getvalue() == b""
+
+
+@needs_library
+def test_marks_must_fit() -> None:
+    """Neither beyond the picture nor with the wrong number of pixels."""
+    for mark in (
+        soft((100, 0, 51, 9)),
+        Mark(Region(0, 0, 9, 9), (Layer((1, 2, 3), bytes(80)),)),
+        Mark(Region(2**32 - 4, 0, 8, 8), (Layer((1, 2, 3), bytes(64)),)),
+    ):
+        assert isinstance(splice.splice(photo(), Size(*SIZE), [mark], io.BytesIO()), Refused)
+
+
+@needs_library
+@pytest.mark.parametrize("kind", ["4:2:0", "4:4:4", "optimised", "restart markers", "fine"])
+def test_damaged_files_are_refused_or_come_out_whole(kind: str) -> None:
+    """What libjpeg refuses is refused; what comes out can be decoded, and beside the mark it is what went in."""
+    dice = random.Random(kind)
+    whole = photo(**FILES[kind])
+    mark = soft(PLACES["inside"])
+    box = allowed(whole, mark)
+    taken = 0
+    for _ in range(1500):
+        data = damaged(whole, dice)
+        file = io.BytesIO()
+        try:
+            before = opened(data)
+            before.load()
+        except Exception:
+            before = None
+        size = Size(*before.size) if before else Size(*SIZE)
+        outcome = splice.splice(data, size, [mark], file)
+        if isinstance(outcome, Refused):
+            continue
+        taken += 1
+        assert before is not None, f"libjpeg refuses {data.hex()}"
+        after = opened(file.getvalue())
+        after.load()
+        assert before.size == after.size
+        if before.size == SIZE and before.layer == opened(whole).layer:  # type: ignore[attr-defined]
+            assert inside(changed(before, after), box) or changed(before, after) == (0, 0, 0, 0)
+    assert taken > 10
+
+
+def damaged(data: bytes, dice: random.Random) -> bytes:
+    """Bytes changed, left out, put in or cut off; headers more often than their length would have it."""
+    new = bytearray(data)
+    data_start = data.index(b"\xff\xda")
+    for _ in range(dice.choice((1, 1, 1, 2, 5))):
+        at = dice.randrange(2, data_start) if dice.random() < 0.5 else dice.randrange(len(new))
+        at = min(at, len(new) - 1)
+        match dice.randrange(6):
+            case 0 | 1:
+                new[at] = dice.randrange(256)
+            case 2:
+                new[at] ^= 1 << dice.randrange(8)
+            case 3:
+                del new[at : at + dice.choice((1, 2, 20))]
+            case 4:
+                new[at:at] = dice.randbytes(dice.choice((1, 2, 20)))
+            case _:
+                del new[-dice.randrange(1, 200) :]
+        if len(new) < 300:
+            return bytes(data)
+    return bytes(new)
+
+
+# --- as a part of the renderer ----------------------------------------------------------------------------
+
+
+Either = Callable[..., tuple[Rendering, Rendering]]
+
+
+@pytest.fixture(scope="module")
+def both() -> Iterator[tuple[SandboxedRenderer, SandboxedRenderer]]:
+    """One renderer that splices where it can, and one that does not."""
+    renderers = SandboxedRenderer(Settings()), SandboxedRenderer(Settings(splice="off"))
+    yield renderers
+    for renderer in renderers:
+        renderer.close()
+
+
+@pytest.fixture
+def either(both: tuple[SandboxedRenderer, SandboxedRenderer]) -> Iterator[Either]:
+    """Render on both ways, spliced first."""
+    with ExitStack() as stack:
+
+        def render(data: bytes, recipe: bytes = RECIPE) -> tuple[Rendering, Rendering]:
+            one, other = (render_with(renderer, data, recipe) for renderer in both)
+            stack.callback(one.close)
+            stack.callback(other.close)
+            return one, other
+
+        yield render
+
+
+def record(rendering: Rendering) -> tuple[object, ...]:
+    """What a job record takes from a rendering, but for sizes in bytes and digests."""
+    return rendering.source, [
+        (one.name, one.extension, one.content_type, one.width, one.height, one.frames, one.primary)
+        for one in rendering.outputs
+    ]
+
+
+@needs_library
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_job_ends_the_same_either_way(either: Either, orientation: int) -> None:
+    """The same record, and pictures that look the same; spliced, the photo lies as it lay."""
+    one, other = either(jpeg(upright(0, *SIZE), orientation))
+    assert record(one) == record(other)
+    shown = [ImageOps.exif_transpose(opened(content(rendering))) for rendering in (one, other)]
+    assert likeness(*shown) >= 0.97
+    assert opened(content(one)).getexif().get(0x0112, 1) == orientation
+    assert opened(content(other)).getexif().get(0x0112, 1) == 1
+
+
+@needs_library
+def test_a_picture_marked_as_it_lies_has_no_tag(either: Either) -> None:
+    """Without auto_orient nothing is set upright, on either way."""
+    mark = {"op": "watermark", "text": "©"}
+    recipe = build({"version": 1, "steps": {"mark": mark}, "outputs": {"main": {"use": "mark"}}})
+    one, other = either(jpeg(upright(0, *SIZE), 6), canonical(recipe))
+    assert record(one) == record(other)
+    assert not opened(content(one)).getexif()
+    assert likeness(opened(content(one)), opened(content(other))) >= 0.98
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("output", "same"), [({}, True), ({"format": "jpeg"}, True), ({"quality": 88}, False)]
+)
+def test_pixels_stay_only_where_quality_is_kept(
+    either: Either, output: dict[str, object], same: bool
+) -> None:
+    """A quality of its own means that everything is coded anew."""
+    one, _ = either(photo(), canonical(build({"version": 1, "outputs": {"main": output}})))
+    assert (changed(opened(photo()), opened(content(one))) == (0, 0, 0, 0)) is same
+
+
+@needs_library
+def test_what_is_refused_is_drawn(either: Either) -> None:
+    """A progressive file comes out the same whether the library was asked or not."""
+    one, other = either(photo(progressive=True))
+    assert content(one) == content(other)
