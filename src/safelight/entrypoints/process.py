@@ -1,9 +1,11 @@
 """What the processes of one tree share: how they start, say that they are ready, log, and end with their parent."""
 
+import contextlib
 import ctypes
 import logging
 import os
 import platform
+import select
 import signal
 import sys
 import threading
@@ -58,7 +60,7 @@ def end_with_parent() -> None:
     parent = os.getppid()
     if platform.system() == "Linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the kernel was told
+        if os.getppid() != parent or _nobody_waits():  # it died before the kernel was told
             os._exit(1)
         return
 
@@ -70,8 +72,21 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="watch parent", daemon=True).start()
 
 
+def _nobody_waits() -> bool:
+    """Whether the supervisor died while this process was still loading its modules: then the parent that it saw first
+    was already another, and only the pipe, which nobody reads any more, knows of the real one."""
+    if (descriptor := os.environ.get(READY_FD)) is None:
+        return False
+    poll = select.poll()
+    poll.register(int(descriptor), 0)
+    return bool(poll.poll(0))
+
+
 def say_ready() -> None:
     """Tell the supervisor that this process does its work from now on. Without a supervisor, do nothing."""
     if (descriptor := os.environ.pop(READY_FD, None)) is not None:
-        os.write(int(descriptor), b"!")
+        with contextlib.suppress(
+            BrokenPipeError
+        ):  # the supervisor has just died, and this process dies with it
+            os.write(int(descriptor), b"!")
         os.close(int(descriptor))

@@ -19,6 +19,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
+from safelight import faults
+from safelight.backends.embedded.database import NAME as DATABASE
 from safelight.backends.embedded.database import Database
 from safelight.backends.embedded.doorbell import Announcer, ChangeReader, Doorbell
 from safelight.backends.embedded.files import Files
@@ -54,6 +56,7 @@ class Embedded:
         self._clock = clock
         self._lock: int | None = None
         self._closed = False
+        self._storages: list[Storage] = []
         try:
             self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -73,11 +76,18 @@ class Embedded:
         self.records = Records(self._database, clock=clock)
         self.queue = self.inbox = self.dead_letters = Messages(self._database, self._doorbell, clock=clock)
 
+    @staticmethod
+    def lives_in(data: str | Path) -> bool:
+        """Whether the folder is one of this backend's."""
+        return Path(data, DATABASE).is_file()
+
     def close(self) -> None:
         """Close everything. Nothing of this backend may be in use."""
         if self._closed:
             return
         self._closed = True
+        for storage in self._storages:
+            storage.close()  # uploads in the hands of its threads still go into the store
         self._database.close()
         self._doorbell.close()
         self._announcer.close()
@@ -95,7 +105,11 @@ class Embedded:
         self, created: Callable[[str, str, int], None], *, cors_origins: Sequence[str] = ("*",)
     ) -> Storage:
         """The ASGI application below `/files/`. `created(key, version, bytes)` is told of every upload."""
-        return Storage(self.blobs, self.links, created=created, clock=self._clock, cors_origins=cors_origins)
+        storage = Storage(
+            self.blobs, self.links, created=created, clock=self._clock, cors_origins=cors_origins
+        )
+        self._storages.append(storage)
+        return storage
 
     def changes(self) -> ChangeReader:
         """The ids of jobs as they are written, by whichever process. One reader at a time: the server."""
@@ -130,7 +144,9 @@ class Embedded:
         """After `lock` and before any worker: what was in flight when the last process tree ended goes on at once,
         instead of when its time runs out."""
         self.jobs.recover()
+        faults.reached("recover.claims")
         self.queue.recover()
+        faults.reached("recover.messages")
         self.blobs.recover()
 
     def recover_worker(self, name: str) -> None:

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 import apsw
 
+from safelight import faults
 from safelight.backends.embedded.schema import MIGRATIONS
 from safelight.errors import ConfigurationError, InvalidRequest, StorageUnavailable
 
@@ -68,6 +69,7 @@ class Database:
         # Threads of one process take turns here, without the sleeping that SQLite's own lock between processes needs.
         self._turn = threading.Lock()
         self._pid = os.getpid()
+        self._closed = False
         self._inherited: list[apsw.Connection] = []
         if apsw.SQLITE_VERSION_NUMBER < OLDEST_SQLITE:
             raise ConfigurationError(
@@ -77,7 +79,8 @@ class Database:
         self._prepare(data)
 
     def close(self) -> None:
-        """Close every connection that is not in use."""
+        """Close every connection that is not in use, and open no other: what still comes raises StorageUnavailable."""
+        self._closed = True
         for idle in (self._idle, self._idle_careless):
             while idle:
                 idle.pop().close()
@@ -112,7 +115,9 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(connection)
+                faults.reached("store.committing")
                 connection.execute("COMMIT")
+                faults.reached("store.committed")
             except BaseException:
                 # SQLite has rolled back by itself after some errors.
                 if connection.in_transaction:
@@ -188,6 +193,8 @@ class Database:
             raise StorageUnavailable from error
 
     def _open(self, *, durable: bool = True) -> apsw.Connection:
+        if self._closed:
+            raise StorageUnavailable("Safelight is stopping; ask again in a moment.")
         connection = apsw.Connection(str(self.path))
         connection.set_busy_handler(_wait_for_lock)
         for pragma, value in (

@@ -44,16 +44,22 @@ class Doorbell:
         self._stop_reader, self._stop_writer = os.pipe()
         os.set_blocking(self._stop_writer, False)
         self.stopped = False
+        # A thread may outlive `close`, and the numbers of closed pipes are soon those of other files: of the database,
+        # if that thread opens it once more.
+        self._turn = threading.Lock()
+        self._closed = False
 
     def ring(self) -> None:
-        """Wake the sleepers."""
-        with suppress(BlockingIOError):  # full of rings already
-            os.write(self._pipe, b"!")
+        """Wake the sleepers. After `close`, nothing happens."""
+        with self._turn, suppress(BlockingIOError):  # full of rings already
+            if not self._closed:
+                os.write(self._pipe, b"!")
 
     def drain(self) -> None:
         """Forget past rings; look for work after this, not before."""
-        with suppress(BlockingIOError):
-            os.read(self._pipe, _FULL)
+        with self._turn, suppress(BlockingIOError):
+            if not self._closed:
+                os.read(self._pipe, _FULL)
 
     def sleep(self, seconds: float) -> None:
         """Sleep until a ring, `stop`, or the end of the time."""
@@ -65,11 +71,17 @@ class Doorbell:
     def stop(self) -> None:
         """Wake this process's sleepers for good. Safe in a signal handler: it sets a flag and writes one byte."""
         self.stopped = True
-        with suppress(BlockingIOError):
-            os.write(self._stop_writer, b"!")
+        # Without the lock, which the thread that the signal interrupts may hold. That thread is also the one that
+        # closes: it can not have closed anything between this look and this write.
+        if not self._closed:
+            with suppress(BlockingIOError):
+                os.write(self._stop_writer, b"!")
 
     def close(self) -> None:
-        """Close the pipes."""
+        """Close the pipes, and let every sleeper go."""
+        self.stop()
+        with self._turn:
+            self._closed = True
         for descriptor in (self._pipe, self._stop_reader, self._stop_writer):
             os.close(descriptor)
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 from urllib.parse import quote
 
+from safelight import faults
 from safelight.backends.embedded import keys
 from safelight.errors import BlobExists, InvalidRequest, StorageUnavailable
 from safelight.ports import BlobInfo, Clock
@@ -63,6 +64,7 @@ class Writer:
         with storage_errors():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._file: int | None = os.open(self._path, flags, 0o600)
+        faults.reached("file.created")
         self.bytes = 0
 
     def __enter__(self) -> Self:
@@ -104,16 +106,20 @@ class Writer:
     def commit(self) -> BlobInfo:
         """Put the object into its place. When this returns it is whole, visible and durable."""
         now = self._place.clock()
+        faults.reached("file.written")
         with storage_errors():
             os.utime(self._descriptor, (now, now))
             os.fsync(self._descriptor)
+            faults.reached("file.synced")
             folder = self._place.root / self._key.rpartition("/")[0]
             for _ in range(_RACES_WITH_DELETE):
                 with suppress(FileNotFoundError), self._open(folder) as descriptor:
                     version = self._publish(descriptor, now)
                     self._close()
+                    faults.reached("file.placed")
                     os.fsync(descriptor)
                     self._make_durable(folder)
+                    faults.reached("file.durable")
                     return BlobInfo(key=self._key, version=version, bytes=self.bytes, modified_at=now)
                 if not self._path.exists():
                     raise Erased
@@ -134,6 +140,7 @@ class Writer:
                 os.link(self._path, name, dst_dir_fd=folder)
             except FileExistsError:
                 raise BlobExists from None
+            faults.reached("file.linked")
             self._path.unlink(missing_ok=True)
             return keys.ONLY_VERSION
         # Two uploads of one key take turns: "only if there is none" must hold, and a later version sort later.
