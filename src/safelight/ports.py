@@ -4,8 +4,9 @@ Every port raises `StorageUnavailable` when the world does not answer; vendor er
 synchronous, may come from several threads at once, and may be repeated: the second call changes nothing more.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from enum import StrEnum
 from typing import IO, Final, Generic, Protocol, TypeVar
 
 from safelight.model import Job, JobState, Notice, Source, Value, Wake
@@ -56,6 +57,11 @@ class Blobs(Protocol):
 
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
         """The newest versions of the objects below `prefix`, ordered by key."""
+
+    def folders(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
+        """The names directly below `prefix` that have something below them, each without its `/`, in the order of their
+        keys. However many there are, no more than a page of them is held at once. One that was emptied a moment ago may
+        still be among them."""
 
 
 class UploadGrant(Value, frozen=True):
@@ -127,6 +133,9 @@ class Jobs(Protocol):
     def due(self, now: float, *, limit: int = 100) -> list[Job]:
         """Jobs whose `due_at` has passed, the longest overdue first."""
 
+    def known(self, job_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these jobs there are."""
+
     def list(
         self, owner: str, *, state: JobState | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Job]:
@@ -193,12 +202,22 @@ class Inbox(Protocol):
 
 class DeadLetter(Value, frozen=True):
     """A message that was handed out too often, and why it was given up. Where the queue does not say when that was,
-    `died_at` is when the message was sent, and `received` may count looks at the dead letter too."""
+    `died_at` is when the message was sent, and `received` may count looks at the dead letter too. What is no job's
+    message has a name of the queue's in place of the job's id, and no key."""
 
     wake: Wake
     received: int
     died_at: float
     reason: str
+
+
+class Fate(StrEnum):
+    """What is to become of a dead letter."""
+
+    KEEP = "keep"
+    SEND = "send"
+    """Its message goes back into the queue, to be counted from 1."""
+    DROP = "drop"
 
 
 class DeadLetters(Protocol):
@@ -209,6 +228,11 @@ class DeadLetters(Protocol):
 
     def redrive(self, job_id: str) -> bool:
         """Put the dead letter of this job back into the queue. False if there is none."""
+
+    def settle(self, fate_of: Callable[[DeadLetter], Fate]) -> int:
+        """Go through the dead letters and do with each what `fate_of` says; what is no job's message can not be sent.
+        Return how many are gone. If `fate_of` raises, that letter stays and the error passes through; if a crash cuts
+        a letter off, it is there as well as its message, never neither."""
 
 
 # --- everything small -------------------------------------------------------------------------------------

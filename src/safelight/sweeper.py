@@ -5,8 +5,12 @@
     queued            the message was lost                     → another is sent
     processing        the claim ran out                        → another message is sent
                       and the attempts are used up             → FAILED
+    any               its deletion was cut off                 → erased
+    expired           the upload landed late, its event lost   → dispatched
     ended             losing attempts left files               → removed
                       retention is over                        → erased
+    files             their job is gone (orphans.py)           → removed
+    notices           not delivered yet                        → delivered
 
 It runs every minute, in pages and in bounded time. Every step may run twice, and beside everything else.
 """
@@ -17,13 +21,21 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from safelight.errors import AttemptsUsedUp, JobNotFound, SafelightError, StorageUnavailable
-from safelight.model import Failure, Job, Notice, Stage
+from safelight import faults
+from safelight.errors import AttemptsUsedUp, JobNotFound, StorageUnavailable
+from safelight.model import HOUR, Failure, Job, JobState, Notice, Stage
+from safelight.orphans import Orphans
 from safelight.service import LOOK_FOR_UPLOAD_EVERY, TIDY_AFTER, WAKE_AGAIN_AFTER, Service
 
 log = logging.getLogger(__name__)
 
 Announce = Callable[[Notice], None]
+
+LOOK_FOR_LATE_UPLOAD_AFTER: Final = HOUR
+"""When an EXPIRED job is looked at once more: an upload that began in time may have taken that long."""
+
+SHARE_OF_JOBS: Final = 0.75
+"""How much of a sweep's time the jobs may take when they are many: the rest is for telling what came of them."""
 
 AWAY: Final = 3
 """So many jobs in a row whose storage does not answer are taken for a store that is away."""
@@ -35,13 +47,17 @@ def announce_to_log(notice: Notice) -> None:
 
 
 class Sweeper:
-    """Sweeps the jobs of a `Service`. `announce` delivers a notice, or raises to have it delivered later."""
+    """Sweeps the jobs of a `Service`. `announce` delivers a notice, or raises to have it delivered later. With
+    `orphans`, each sweep also looks at a page of them."""
 
-    def __init__(self, service: Service, announce: Announce = announce_to_log) -> None:
+    def __init__(
+        self, service: Service, announce: Announce = announce_to_log, *, orphans: Orphans | None = None
+    ) -> None:
         self._service = service
         self._ports = service.ports
         self._settings = service.settings
         self._announce = announce
+        self._orphans = orphans
         self._unanswered = 0
 
     def sweep(self, *, budget: float = 45.0) -> Counter[str]:
@@ -49,11 +65,11 @@ class Sweeper:
 
         Raise StorageUnavailable if the store itself does not answer.
         """
-        end = time.monotonic() + budget
+        begun = time.monotonic()
         self._unanswered = 0
         done: Counter[str] = Counter()
         seen: set[str] = set()
-        while time.monotonic() < end:
+        while time.monotonic() < begun + budget * SHARE_OF_JOBS:
             page = self._ports.jobs.due(self._ports.clock(), limit=100)
             fresh = [job for job in page if job.id not in seen]
             if not fresh:
@@ -61,10 +77,13 @@ class Sweeper:
             for job in fresh:
                 seen.add(job.id)
                 done[self._look_at(job)] += 1
-        self._deliver(end, done)
+        self._deliver(begun + budget, done)
+        if self._orphans is not None and time.monotonic() < begun + budget:
+            done += self._orphans.look()
         return done
 
     def _look_at(self, job: Job) -> str:
+        faults.reached("sweep.step")
         try:
             step = self._step(job)
         except JobNotFound:
@@ -79,10 +98,14 @@ class Sweeper:
                     raise
             return "errors"
         self._unanswered = 0
+        faults.reached("sweep.done")
         return step
 
     def _step(self, job: Job) -> str:
         now = self._ports.clock()
+        if self._service.was_deleted(job):  # and whoever did it was cut off
+            self._service.erase(job)
+            return "erased"
         if job.state.terminal:
             return self._tidy_or_erase(job, now)
         if job.stage is Stage.AWAITING_UPLOAD:
@@ -109,25 +132,40 @@ class Sweeper:
         if now < end:
             self._due(job, min(now + LOOK_FOR_UPLOAD_EVERY, end))
             return "waiting"
-        retention = self._settings.retention_seconds
-        self._ports.jobs.update(job.id, lambda job: job.expired(now=now, due_at=now + retention))
+        due_at = now + LOOK_FOR_LATE_UPLOAD_AFTER
+        self._ports.jobs.update(job.id, lambda job: job.expired(now=now, due_at=due_at))
         return "expired"
 
     def _tidy_or_erase(self, job: Job, now: float) -> str:
+        if job.state is JobState.EXPIRED and (found := self._ports.blobs.head(job.upload.key)):
+            self._service.dispatch(found.key, found.version, found.bytes)
+            return "dispatched"
         end = job.updated_at + self._settings.retention_seconds
         if now >= end:
             self._service.erase(job)
             return "erased"
-        winners = {output.key for output in job.outputs}
-        losers = [
-            blob.key
-            for blob in self._ports.blobs.list(f"processed/uploads/{job.id}/").items
-            if blob.key not in winners
-        ]
+        missing = self._remove_losers(job)
+        self._due(job, end)
+        if missing:
+            # Nothing here can bring them back: whoever reads the log can render the job again.
+            log.error("outputs are missing", extra={"job": job.id, "outputs": sorted(missing)})
+            return "missing"
+        return "tidied"
+
+    def _remove_losers(self, job: Job) -> set[str]:
+        """Remove what attempts left that did not win. Return the outputs of the one that won that are not there."""
+        missing = {output.key for output in job.outputs}
+        winners, losers, cursor = frozenset(missing), [], None
+        while True:
+            page = self._ports.blobs.list(f"processed/uploads/{job.id}/", cursor=cursor)
+            losers += [blob.key for blob in page.items if blob.key not in winners]
+            missing -= {blob.key for blob in page.items}
+            cursor = page.cursor
+            if cursor is None:
+                break
         for key in losers:
             self._ports.blobs.delete(key)
-        self._due(job, end)
-        return "tidied"
+        return missing
 
     def _due(self, job: Job, at: float) -> None:
         """Look again then, unless somebody wrote in the meantime: that write set a time of its own."""
@@ -143,11 +181,13 @@ class Sweeper:
             if not notices:
                 return
             for notice in notices:
+                faults.reached("notice.telling")
                 try:
                     self._announce(notice)
-                except SafelightError:
+                except Exception:
                     log.exception("notice not delivered", extra={"job": notice.job_id, "notice": notice.id})
                     self._ports.notices.postpone(notice.id, self._ports.clock() + WAKE_AGAIN_AFTER)
                     continue
+                faults.reached("notice.told")
                 self._ports.notices.settle(notice.id)
                 done["told"] += 1

@@ -16,7 +16,7 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -38,6 +38,7 @@ from safelight.ports import (
     BlobInfo,
     DeadLetter,
     Delivery,
+    Fate,
     Page,
     Ports,
     Record,
@@ -143,6 +144,14 @@ class Blobs:
         items = sorted((i for i in found if _below(i.key, prefix) and i.key > after), key=lambda i: i.key)
         return _page(items, limit, lambda item: (item.key,))
 
+    def folders(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
+        """The names directly below `prefix` that have something below them."""
+        after = unpack(cursor, str)[0] if cursor is not None else ""
+        with self._lock:
+            below = [key[len(prefix) :] for key in self._objects if key.startswith(prefix)]
+        folders = sorted({f"{name.partition('/')[0]}/" for name in below if "/" in name})
+        return _page([name[:-1] for name in folders if name > f"{after}/"], limit, lambda name: (name,))
+
     def _find(self, key: str, version: str | None) -> tuple[BlobInfo, bytes] | None:
         with self._lock:
             versions = self._objects.get(key, [])
@@ -243,6 +252,11 @@ class Jobs:
         overdue = sorted((each for each in found if each[0] <= now), key=lambda each: each[0])
         return [job for _, job in overdue[:limit]]
 
+    def known(self, job_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these jobs there are."""
+        with self._lock:
+            return frozenset(job_id for job_id in job_ids if job_id in self._jobs)
+
     def list(
         self, owner: str, *, state: JobState | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Job]:
@@ -318,8 +332,8 @@ class Queue:
         with self._changed:
             message = self._messages.get(wake.job_id)
             if message is None:
-                last = max((m.turn for m in self._messages.values() if m.wake.group == wake.group), default=0)
-                turn, self._sent = max(self._turn, last) + 1, self._sent + 1
+                turn = max(self._turn, self._last_turn(wake.group)) + 1
+                self._sent += 1
                 new = _Message(wake=wake, turn=turn, number=self._sent, visible_at=at, hidden=delay > 0)
                 self._messages[wake.job_id] = new
             elif message.receipt is not None:
@@ -369,6 +383,8 @@ class Queue:
             if message := self._held(delivery):
                 again = at if message.again_at is None else min(at, message.again_at)
                 self._hide(message, again, received=message.received)
+                if delay > 0:
+                    message.turn = max(self._turn, self._last_turn(message.wake.group)) + 1
 
     def stop(self) -> None:
         """Let every `receive` return, now and later."""
@@ -390,6 +406,20 @@ class Queue:
             if letter is not None:
                 self.send(letter.wake)
         return letter is not None
+
+    def settle(self, fate_of: Callable[[DeadLetter], Fate]) -> int:
+        """Do with each dead letter what `fate_of` says; how many are gone."""
+        gone = 0
+        for letter in self.dead(limit=len(self._dead)).items:
+            fate = fate_of(letter)
+            with self._changed:
+                if fate is Fate.KEEP or self._dead.get(letter.wake.job_id) is not letter:
+                    continue
+                del self._dead[letter.wake.job_id]
+                gone += 1
+                if fate is Fate.SEND:
+                    self.send(letter.wake)
+        return gone
 
     def _wake_all(self) -> None:
         with self._changed:
@@ -413,6 +443,9 @@ class Queue:
             message.visible_at, message.hidden, message.again_at = now + visibility, True, None
             return Delivery(wake=message.wake, receipt=message.receipt, received=message.received)
         return None
+
+    def _last_turn(self, group: str) -> int:
+        return max((m.turn for m in self._messages.values() if m.wake.group == group), default=0)
 
     def _hide(self, message: _Message, until: float, *, received: int) -> None:
         message.visible_at, message.hidden, message.received = until, True, received

@@ -451,3 +451,33 @@ def test_only_the_owner_can_read_the_files(embedded: Embedded) -> None:
         if path.is_file():
             assert path.stat().st_mode & 0o077 == 0, path
     assert embedded.data.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 1000])
+def test_folders_come_in_pages(backend: Backend, limit: int) -> None:
+    """Each once and in order, however many objects and versions lie below it; objects beside them are no folders."""
+    for key in ("j1/a.jpg", "j1/a.jpg", "j1/b.jpg", "j10/a.jpg", "j2/x/y.jpg"):
+        put(backend, f"uploads/{key}")
+    put(backend, "processed/uploads/j3/t/main.jpg")
+    found: list[str] = []
+    cursor = None
+    while True:
+        page = backend.blobs.folders("uploads/", cursor=cursor, limit=limit)
+        assert len(page.items) <= limit
+        found += page.items
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert found == ["j1", "j10", "j2"]
+    assert backend.blobs.folders("processed/uploads/").items == ("j3",)
+    assert backend.blobs.folders("uploads/j1/").items == ()
+    assert backend.blobs.folders("uploads/nobody/").items == ()
+
+
+def test_an_erased_folder_is_no_folder(backend: Backend) -> None:
+    """It is not named any more, or, where folders are things of their own, there is nothing in it."""
+    put(backend, "uploads/j1/a.jpg")
+    put(backend, "uploads/j2/a.jpg")
+    backend.blobs.delete("uploads/j1/")
+    folders = backend.blobs.folders("uploads/").items
+    assert [name for name in folders if backend.blobs.list(f"uploads/{name}/").items] == ["j2"]

@@ -327,3 +327,13 @@ def test_recovery_makes_claims_claimable_at_once(embedded: Embedded, clock: Cloc
         embedded.jobs.update(
             "j1", lambda job: job.failed("old", Failure(code="x", message="x"), now=now, due_at=None)
         )
+
+
+def test_which_jobs_there_are(backend: Backend) -> None:
+    """Asked about many at once, repeated or not, the store names those it has."""
+    for number in range(150):
+        backend.jobs.create(a_job(f"j{number}"))
+    backend.jobs.delete("j7")
+    asked = [*(f"j{number}" for number in range(150)), "j1", "ä\"'"]
+    assert backend.jobs.known(asked) == {f"j{number}" for number in range(150)} - {"j7"}
+    assert backend.jobs.known([]) == frozenset()

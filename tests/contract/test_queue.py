@@ -11,7 +11,7 @@ import pytest
 from tests.contract.conftest import Backend, a_wake, needs
 
 from safelight.errors import InvalidRequest
-from safelight.ports import Delivery
+from safelight.ports import DeadLetter, Delivery, Fate
 from safelight.testing import Clock
 
 PORTS = {"queue", "inbox", "dead_letters"}
@@ -287,6 +287,26 @@ def test_a_poison_message_delays_no_other(backend: Backend) -> None:
     assert len(finished) >= 4
 
 
+def test_a_second_attempt_waits_behind_what_was_there_before(backend: Backend, clock: Clock) -> None:
+    """So that a job that takes all its time delays each other job once, not once for each of its attempts."""
+    needs(backend, "strict fairness")
+    for name in ("poison", "j1", "j2"):
+        backend.queue.send(a_wake(name))
+    backend.inbox.retry(taken(backend), 5)
+    clock.advance(6)
+    backend.queue.send(a_wake("j3"))
+    assert [taken(backend).wake.job_id for _ in range(4)] == ["j1", "j2", "poison", "j3"]
+
+
+def test_a_message_handed_back_at_once_goes_first(backend: Backend) -> None:
+    """A worker that was asked to stop does not send its job to the end of a long queue."""
+    needs(backend, "strict fairness")
+    for name in ("j1", "j2", "j3"):
+        backend.queue.send(a_wake(name))
+    backend.inbox.retry(taken(backend), 0)
+    assert [taken(backend).wake.job_id for _ in range(3)] in (["j1", "j2", "j3"], ["j2", "j1", "j3"])
+
+
 def test_a_poison_message_is_given_up_in_the_end(backend: Backend) -> None:
     """However unfair the queue is: after its five turns the poison is out of the way of all others."""
     backend.queue.send(a_wake("poison", "eve"))
@@ -353,6 +373,37 @@ def test_a_dead_letter_can_be_sent_again(backend: Backend) -> None:
     assert backend.dead_letters.redrive("j1") is False
     assert backend.dead_letters.dead().items == ()
     assert taken(backend).received == 1
+
+
+def test_dead_letters_are_settled_as_somebody_says(backend: Backend) -> None:
+    """One is kept, one sent again, one thrown away; nobody is asked about what is gone."""
+    for name in ("keep", "send", "drop"):
+        _kill(backend, name)
+    asked: list[str] = []
+
+    def fate_of(letter: DeadLetter) -> Fate:
+        asked.append(letter.wake.job_id)
+        return Fate(letter.wake.job_id)
+
+    assert backend.dead_letters.settle(fate_of) == 2
+    assert sorted(asked) == ["drop", "keep", "send"]
+    assert [letter.wake.job_id for letter in backend.dead_letters.dead().items] == ["keep"]
+    again = taken(backend)
+    assert (again.wake, again.received) == (a_wake("send"), 1)
+    assert take(backend) is None
+    assert backend.dead_letters.settle(lambda _: Fate.KEEP) == 0
+
+
+def test_a_dead_letter_that_can_not_be_settled_stays(backend: Backend) -> None:
+    """An error in the middle passes through, and only what was settled before it is gone."""
+    _kill(backend, "j1")
+
+    def fate_of(_letter: DeadLetter) -> Fate:
+        raise InvalidRequest
+
+    with pytest.raises(InvalidRequest):
+        backend.dead_letters.settle(fate_of)
+    assert [letter.wake.job_id for letter in backend.dead_letters.dead().items] == ["j1"]
 
 
 def test_dead_letters_come_in_pages(backend: Backend) -> None:

@@ -1,7 +1,7 @@
 """The border to AWS: one client of each service, and vendor errors translated in one place.
 
-Clients are botocore's, the core of boto3: what boto3 puts on top is not used here and costs a function a third of its
-start. Credentials are found as every AWS tool finds them. `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead to
+Clients are botocore's, the core of boto3: what boto3 puts on top is not used here, so no function has to load it.
+Credentials are found as every AWS tool finds them. `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead to
 compatible services.
 """
 

@@ -4,12 +4,16 @@ SQS can not list a queue, only receive from it. So a look receives what it can i
 and makes them visible again: two people who look at the same moment see a part each. SQS does not say when it gave a
 message up; `died_at` is when the message was sent, and `received` counts the looks too.
 
+Beside messages, Lambda puts the events here that the dispatcher or the notifier gave up on. They wake nobody, so they
+can not be sent again, only erased: the sweeper has long since looked for the upload itself.
+
 Actions on the dead-letter queue: `sqs:ReceiveMessage`, `sqs:ChangeMessageVisibility`; to send one again
 `sqs:DeleteMessage` there and `sqs:SendMessage` on the queue.
 """
 
 import contextlib
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from safelight.backends.aws.border import Clients, border
@@ -18,7 +22,7 @@ from safelight.backends.aws.sqs import SqsQueue
 from safelight.cursors import pack, unpack
 from safelight.errors import StorageUnavailable
 from safelight.model import Wake
-from safelight.ports import DeadLetter, Page
+from safelight.ports import DeadLetter, Fate, Page
 
 MOST: Final = 1000
 """How many messages one look receives."""
@@ -50,17 +54,45 @@ class SqsDeadLetters:
 
     def redrive(self, job_id: str) -> bool:
         """Send the dead letter of this job again. False if there is none."""
-        with self._held() as messages:
-            mine = [message for message in messages if _letter(message).wake.job_id == job_id]
-            readable = [letter for message in mine if (letter := decode(message["Body"]))]
-            if not readable:
-                return False
+        sent: set[str] = set()
+
+        def fate_of(letter: DeadLetter) -> Fate:
+            if letter.wake.job_id != job_id or not letter.wake.key:
+                return Fate.KEEP
+            fate = (
+                Fate.DROP if sent else Fate.SEND
+            )  # a job may have died more than once; one message is enough
+            sent.add(job_id)
+            return fate
+
+        return self.settle(fate_of) > 0
+
+    def settle(self, fate_of: Callable[[DeadLetter], Fate]) -> int:
+        """Do with each dead letter what `fate_of` says, as they come; how many are gone."""
+        gone = 0
+        held: dict[str, dict[str, Any]] = {}
+        try:
+            while len(held) < MOST and (found := self._receive()):
+                if all(message["MessageId"] in held for message in found):
+                    break  # we were so slow that those we hold come round again
+                held |= {message["MessageId"]: message for message in found}
+                for message in found:
+                    if self._settle(message, fate_of(_letter(message))):
+                        del held[message["MessageId"]]
+                        gone += 1
+        finally:
+            self._release(list(held.values()))
+        return gone
+
+    def _settle(self, message: dict[str, Any], fate: Fate) -> bool:
+        letter = decode(message["Body"])
+        if fate is Fate.KEEP or (fate is Fate.SEND and letter is None):
+            return False
+        if fate is Fate.SEND and letter is not None:
             # In this order a crash in between leaves the letter and the message, never neither.
-            self._queue.send(readable[0].wake)
-            for message in mine:
-                with border("sqs:DeleteMessage"):
-                    self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                messages.remove(message)
+            self._queue.send(letter.wake)
+        with border("sqs:DeleteMessage"):
+            self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
         return True
 
     @property
@@ -69,15 +101,14 @@ class SqsDeadLetters:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[list[dict[str, Any]]]:
-        """Receive what is there. What is still in the list at the end of the block is made visible again."""
+        """Receive what is there; at the end of the block it is made visible again."""
         messages: list[dict[str, Any]] = []
         try:
             while len(messages) < MOST and (found := self._receive()):
                 messages += found
             yield messages
         finally:
-            for start in range(0, len(messages), _BATCH):
-                self._release(messages[start : start + _BATCH])
+            self._release(messages)
 
     def _receive(self) -> list[dict[str, Any]]:
         with border("sqs:ReceiveMessage"):
@@ -92,13 +123,14 @@ class SqsDeadLetters:
         return found
 
     def _release(self, messages: list[dict[str, Any]]) -> None:
-        entries = [
-            {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
-            for number, message in enumerate(messages)
-        ]
-        # If it fails, they become visible by themselves.
-        with contextlib.suppress(StorageUnavailable), border("sqs:ChangeMessageVisibility"):
-            self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        for start in range(0, len(messages), _BATCH):
+            entries = [
+                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
+                for number, message in enumerate(messages[start : start + _BATCH])
+            ]
+            # If it fails, they become visible by themselves.
+            with contextlib.suppress(StorageUnavailable), border("sqs:ChangeMessageVisibility"):
+                self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
 
 
 def _letter(message: dict[str, Any]) -> DeadLetter:
@@ -108,5 +140,19 @@ def _letter(message: dict[str, Any]) -> DeadLetter:
         wake=letter.wake if letter else Wake(job_id=message["MessageId"], key="", group=""),
         received=int(attributes.get("ApproximateReceiveCount", 0)),
         died_at=int(attributes.get("SentTimestamp", 0)) / 1000,
-        reason=_REASON if letter else _UNREADABLE,
+        reason=_REASON if letter else _reason(message["Body"]),
     )
+
+
+def _reason(body: str) -> str:
+    """Why something is here that is no message of ours: Lambda says it of the events that it gave up on."""
+    with contextlib.suppress(ValueError, RecursionError):
+        match json.loads(body):
+            case {"requestContext": {"functionArn": str(arn), "condition": str(condition)}, **rest}:
+                function = arn.rpartition(":function:")[2].partition(":")[0]
+                said = f"An event that {function} could not work off ({condition})"
+                match rest:
+                    case {"responsePayload": {"errorMessage": str(message)}}:
+                        return f"{said}: {message}"
+                return f"{said}."
+    return _UNREADABLE

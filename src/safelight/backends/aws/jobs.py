@@ -108,6 +108,10 @@ class DynamoJobs:
         due = [(job.due_at, job) for job in jobs if job.due_at is not None and job.due_at <= now]
         return [job for _, job in sorted(due, key=lambda each: each[0])]
 
+    def known(self, job_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these jobs there are. A read costs by the size of the job, whatever is asked of it."""
+        return frozenset(job.id for job in self._read(tuple(dict.fromkeys(job_ids))))
+
     def list(
         self, owner: str, *, state: JobState | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Job]:

@@ -149,6 +149,29 @@ class S3Blobs:
                     items.append(_info(item))
         return Page(items=tuple(items))
 
+    def folders(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
+        """The names directly below `prefix` that have something below them: a thousand in one request. What holds only
+        versions that were deleted is not among them; the bucket's lifecycle rules remove those."""
+        bucket = self._buckets.of(prefix)
+        after = unpack(cursor, str)[0] if cursor is not None else ""
+        names: list[str] = []
+        # Behind whatever lies below that folder: no name begins with the last character that there is.
+        position = {"StartAfter": f"{prefix}{after}/\U0010fffd"} if after else {}
+        while True:
+            with border("s3:ListBucket"):
+                page = self._s3.list_objects_v2(
+                    Bucket=bucket, Prefix=prefix, Delimiter="/", MaxKeys=min(limit + 1, 1000), **position
+                )
+            for item in page.get("CommonPrefixes", ()):
+                name = item["Prefix"][len(prefix) :].rstrip("/")
+                if f"{name}/" > f"{after}/" and name not in names[-1:]:
+                    if len(names) == limit:
+                        return Page(items=tuple(names), cursor=pack(names[-1]))
+                    names.append(name)
+            if not page.get("IsTruncated"):
+                return Page(items=tuple(names))
+            position = {"ContinuationToken": page["NextContinuationToken"]}
+
     # --- one request each ---
 
     @property

@@ -101,6 +101,17 @@ class Files:
                 items.append(item)
         return Page(items=tuple(items))
 
+    def folders(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[str]:
+        """The names directly below `prefix` that are folders, in order. A folder may have become empty just now."""
+        keys.check_prefix(prefix)
+        after = unpack(cursor, str)[0] if cursor is not None else ""
+        names: list[str] = []
+        with storage_errors(), suppress(FileNotFoundError), os.scandir(self._root / prefix) as entries:
+            below = (f"{entry.name}/" for entry in entries if entry.is_dir(follow_symlinks=False))
+            found = heapq.nsmallest(limit + 1, (name for name in below if name > f"{after}/"))
+            names = [name[:-1] for name in found]
+        return Page(items=tuple(names[:limit]), cursor=pack(names[limit - 1]) if len(names) > limit else None)
+
     def clean(self, now: float) -> int:
         """Remove what crashed writers left behind a day ago; how many files it were."""
         return self._remove_temporary(now - UNFINISHED_SECONDS)

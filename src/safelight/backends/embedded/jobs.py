@@ -82,6 +82,14 @@ class Jobs:
         )
         return [_job(document) for (document,) in rows]
 
+    def known(self, job_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these jobs there are."""
+        asked = _encode(list(job_ids)).decode()
+        rows = self._database.rows(
+            "SELECT id FROM jobs WHERE id IN (SELECT value FROM json_each(?))", (asked,)
+        )
+        return frozenset(job_id for (job_id,) in rows)
+
     def list(
         self, owner: str, *, state: JobState | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[Job]:

@@ -36,7 +36,7 @@ def check_policy(encoded: str, fields: Mapping[str, str], now: float) -> tuple[i
     """The sizes that are allowed, from and to. Raise S3Error if the fields (by lower-case name) are not allowed."""
     try:
         policy = msgspec.json.decode(base64.b64decode(encoded, validate=True), type=Policy)
-    except (binascii.Error, ValueError, msgspec.MsgspecError):
+    except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError):
         raise S3Error("InvalidPolicyDocument", "Invalid Policy: Invalid JSON.") from None
     if policy.expiration.timestamp() <= now:
         raise S3Error("AccessDenied", "Invalid according to Policy: Policy expired.")

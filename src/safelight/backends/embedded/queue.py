@@ -5,8 +5,10 @@ for a message in a worker's hands is remembered, and the message is handed out o
 
 Fairness is start-time fair queueing: a message's `turn` is one more than the turn being served or the last turn of its
 group, whichever is later, and the lowest turn goes first. So every group with something waiting is served in turn, at
-the price of two index look-ups, however many messages and groups there are. A message that comes back (its visibility
-ended, or it was retried) joins at the turn being served: ahead of the backlog, behind nobody's first.
+the price of two index look-ups, however many messages and groups there are. A message that comes back because its
+visibility ended, or that was handed back at once, joins at the turn being served: ahead of the backlog, behind nobody's
+first. One that was put off for a later attempt goes behind whatever its group has sent by then: so nobody waits for two
+attempts of the same job.
 
 A message is handed out five times; instead of a sixth it moves to the dead letters.
 
@@ -16,7 +18,7 @@ they may be undone, and the message is handed out once more, to find its work do
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -25,12 +27,13 @@ from safelight.backends.embedded.database import Database, Transaction
 from safelight.backends.embedded.doorbell import Doorbell
 from safelight.cursors import pack, unpack
 from safelight.model import Wake
-from safelight.ports import Clock, DeadLetter, Delivery, Page
+from safelight.ports import Clock, DeadLetter, Delivery, Fate, Page
 
 MAX_RECEIVES: Final = 5
 LOOK_AGAIN_SECONDS: Final = 5.0
 """A ring is lost when the process that heard it is killed: sleepers look for themselves at least this often."""
 _PROMOTED_AT_ONCE: Final = 1000
+_SETTLED_AT_ONCE: Final = 100
 
 _encode: Final = msgspec.json.Encoder().encode
 _wake: Final = msgspec.json.Decoder(Wake).decode
@@ -53,6 +56,9 @@ _TAKE: Final = """
     WHERE id = ?"""
 _HIDE: Final = """
     UPDATE messages SET ready = 0, visible_at = ?, received = ?, receipt = NULL, again_at = NULL WHERE id = ?"""
+_TO_THE_END: Final = """
+    UPDATE messages SET turn = 1 + max((SELECT turn FROM queue), (SELECT max(turn) FROM messages WHERE "group" = ?))
+    WHERE id = ?"""
 
 
 class Messages:
@@ -138,6 +144,8 @@ class Messages:
             message, again_at = held
             sooner = at if again_at is None else min(at, again_at)
             write.run(_HIDE, (sooner, delivery.received, message))
+            if delay > 0:
+                write.run(_TO_THE_END, (delivery.wake.group, message))
         self._database.afterwards(self._doorbell.ring)
 
     def stop(self) -> None:
@@ -171,6 +179,29 @@ class Messages:
         with self._database.writing() as write:
             write.run("DELETE FROM dead_letters WHERE job_id = ?", (job_id,))
         return True
+
+    def settle(self, fate_of: Callable[[DeadLetter], Fate]) -> int:
+        """Do with each dead letter what `fate_of` says; how many are gone."""
+        gone, cursor = 0, None
+        while True:
+            page = self.dead(cursor=cursor, limit=_SETTLED_AT_ONCE)
+            gone += sum(self._settle(letter, fate_of(letter)) for letter in page.items)
+            cursor = page.cursor
+            if cursor is None:
+                return gone
+
+    def _settle(self, letter: DeadLetter, fate: Fate) -> bool:
+        if fate is Fate.KEEP:
+            return False
+        with self._database.together(), self._database.writing() as write:
+            # Not the letter of a death that came after somebody looked.
+            gone = write.run(
+                "DELETE FROM dead_letters WHERE job_id = ? AND died_at = ?",
+                (letter.wake.job_id, letter.died_at),
+            )
+            if gone and fate is Fate.SEND:
+                self.send(letter.wake)
+        return bool(gone)
 
     # --- at start ---
 

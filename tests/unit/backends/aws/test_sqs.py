@@ -194,4 +194,4 @@ def test_a_letter_is_sent_before_it_is_removed() -> None:
     """A crash in between leaves both, never neither."""
     aws = FakeAws({"Messages": [message()]}, {}, {}, {})
     assert letters(aws).redrive("j1") is True
-    assert aws.names == ["receive_message", "receive_message", "send_message", "delete_message"]
+    assert aws.names == ["receive_message", "send_message", "delete_message", "receive_message"]
