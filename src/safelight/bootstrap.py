@@ -11,12 +11,17 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import AbstractContextManager, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from safelight.config import PREFIX, Settings
+from safelight.dead_letters import Morgue
 from safelight.errors import ConfigurationError
 from safelight.imaging import SandboxedRenderer
+from safelight.keys import Keys
 from safelight.model import Notice, Wake
+from safelight.orphans import Orphans
 from safelight.ports import DeadLetters, Ports
 from safelight.recipes import Book
 from safelight.service import Service
@@ -37,7 +42,9 @@ __all__ = [
     "build_on_one_machine",
     "check",
     "cores",
+    "open_keys",
     "open_site",
+    "open_store",
 ]
 
 Message = MutableMapping[str, Any]
@@ -64,6 +71,7 @@ class System:
     ) -> None:
         self.settings = settings
         self.service = Service(settings, ports, Book(settings))
+        self.orphans = Orphans(ports)
         self.sweeper = Sweeper(self.service)
         self.dead_letters = dead_letters
         self._renderer = renderer
@@ -80,6 +88,10 @@ class System:
         """Let this process's waiting worker go. Safe in a signal handler."""
         self.service.ports.inbox.stop()
 
+    def morgue(self) -> Morgue:
+        """The dead letters and what can be done about them. Raise ConfigurationError."""
+        return Morgue(self.service, self.dead_letters)
+
     def tend(self) -> None:
         """What the store needs from time to time: one process calls this every second or so."""
 
@@ -94,6 +106,7 @@ class OnOneMachine(System):
         self, settings: Settings, ports: Ports, embedded: "Embedded", renderer: SandboxedRenderer
     ) -> None:
         super().__init__(settings, ports, embedded.dead_letters, renderer)
+        self.sweeper = Sweeper(self.service, orphans=self.orphans)
         self._embedded = embedded
 
     @property
@@ -131,6 +144,10 @@ class OnAws(System):
         super().__init__(settings, ports, aws.dead_letters, renderer)
         self._aws = aws
 
+    def morgue(self) -> Morgue:
+        _require(self.settings, "dead_letter_url")
+        return super().morgue()
+
     def read_message(self, body: str) -> Wake | None:
         """What the body of a queue's message says, or None if it is not one of ours."""
         return self._aws.read_message(body)
@@ -151,6 +168,21 @@ def build(settings: Settings, *, url: str = "") -> AbstractContextManager[System
     `url` is where clients reach this process, if it answers them. Raise ConfigurationError.
     """
     return build_on_aws(settings) if settings.backend == "aws" else build_on_one_machine(settings, url=url)
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[System]:
+    """Safelight for a command of the operator, beside whatever else works on the same store. Nothing is made that is
+    not there. Raise ConfigurationError."""
+    if settings.backend == "embedded":
+        from safelight.backends.embedded import Embedded
+
+        if not Embedded.lives_in(settings.data):
+            raise ConfigurationError(
+                f"There is no Safelight in the folder {settings.data}; name its folder with --data or {PREFIX}DATA."
+            )
+    with build(settings) as system:
+        yield system
 
 
 @contextmanager
@@ -248,6 +280,64 @@ def check(settings: Settings) -> None:
     """Raise the ConfigurationError that every `build_on_one_machine` would raise, apart from the data folder's."""
     _only_embedded(settings)
     Book(settings)
+    _check_auth(settings)
+
+
+_SIGNED_WITH_A_KEY_PAIR: Final = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+
+
+def _check_auth(settings: Settings) -> None:
+    if settings.auth != "jwt":
+        return
+    missing = [
+        PREFIX + n.upper() for n in ("jwt_issuer", "jwt_audience", "jwt_keys") if not getattr(settings, n)
+    ]
+    if missing:
+        raise ConfigurationError(
+            f"{', '.join(missing)}: not set, and {PREFIX}AUTH=jwt needs it; your identity provider has the value."
+        )
+    if not settings.jwt_keys.startswith("https://") and not Path(settings.jwt_keys).is_file():
+        raise ConfigurationError(
+            f"{PREFIX}JWT_KEYS: expected an https address or a file of keys, received {settings.jwt_keys!r}."
+        )
+    if wrong := [name for name in settings.jwt_algorithms if name not in _SIGNED_WITH_A_KEY_PAIR]:
+        known = ", ".join(sorted(_SIGNED_WITH_A_KEY_PAIR))
+        raise ConfigurationError(f"{PREFIX}JWT_ALGORITHMS: expected some of {known}, received {wrong[0]!r}.")
+    if find_spec("jwt") is None:
+        raise ConfigurationError(f"{PREFIX}AUTH=jwt needs one more package: pip install 'safelight[jwt]'.")
+
+
+@contextmanager
+def open_keys(settings: Settings) -> Iterator[Keys]:
+    """The API keys of this backend. Raise ConfigurationError."""
+    clock = time.time
+    if settings.backend == "aws":
+        from safelight.backends.aws import Aws
+
+        _require(settings, "records_table")
+        aws = Aws(
+            region=settings.region,
+            uploads_bucket=settings.uploads_bucket,
+            processed_bucket=settings.processed_bucket,
+            jobs_table=settings.jobs_table,
+            records_table=settings.records_table,
+            queue_url=settings.queue_url,
+            clock=clock,
+        )
+        try:
+            yield Keys(aws.records, clock)
+        finally:
+            aws.close()
+        return
+    from safelight.backends.embedded import Embedded
+
+    embedded = Embedded(settings.data)
+    try:
+        yield Keys(embedded.records, clock)
+    finally:
+        embedded.close()
 
 
 class Site:

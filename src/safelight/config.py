@@ -77,6 +77,48 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ("*",)
     """Origins whose pages may call the API and upload; `*` allows every origin."""
 
+    auth: Literal["none", "apikey", "jwt"] = "none"
+    """Who may call the API: everybody who reaches it (`none`), who has a key of `safelight keys` (`apikey`), or who has
+    a token of an identity provider (`jwt`)."""
+
+    jwt_issuer: str = ""
+    """With `jwt`: who issues the tokens, as their `iss` says it."""
+
+    jwt_audience: str = ""
+    """With `jwt`: whom the tokens are for, as their `aud` (or, without one, their `client_id`) says it."""
+
+    jwt_keys: str = ""
+    """With `jwt`: the issuer's public keys, a JWKS: its https address, or a file."""
+
+    jwt_algorithms: tuple[str, ...] = ("RS256", "ES256")
+    """With `jwt`: how tokens may be signed. Only algorithms with a public key are possible."""
+
+    jwt_scope_claim: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "scope"
+    """With `jwt`: the claim that holds the scopes, as a list or separated by spaces."""
+
+    jwt_scope_prefix: str = ""
+    """With `jwt`: what stands before `upload`, `read` and `admin` in that claim, such as `safelight/`."""
+
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """How many requests a caller may make in a minute; 0: any number."""
+
+    max_open_jobs: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
+    """How many jobs of a caller may be open, that is not ended, at a time; 0: any number."""
+
+    max_bytes_per_day: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """How many bytes a caller may upload in a day (UTC), 0: any number. An upload that declares no size counts as
+    SAFELIGHT_MAX_BYTES."""
+
+    max_header_bytes: Annotated[int, msgspec.Meta(ge=1024)] = 32_768
+    """The longest head of a request, its line and headers, on the embedded backend."""
+
+    header_seconds: Seconds = 10.0
+    """How long the head of a request may take to arrive, on the embedded backend."""
+
+    stall_seconds: Seconds = 30.0
+    """Over such a stretch of time a body or an answer has to move by 500 bytes a second, or the connection is cut, on
+    the embedded backend."""
+
     watermark_text: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "© Amodhbh Media"
     """The text of the built-in `default` recipe's watermark."""
 
@@ -121,6 +163,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     render_output: Bytes = 500_000_000
     """The largest output of one job."""
+
+    splice: Literal["auto", "off"] = "auto"
+    """Whether a JPEG that is only marked may keep its coded pixels beside the marks, where `safelight-splice` is
+    installed; `off` has every picture decoded and encoded anew."""
 
     upload_seconds: Annotated[int, msgspec.Meta(ge=1, le=604_800)] = 300
     """How long a signed upload URL is good for."""

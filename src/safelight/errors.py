@@ -4,6 +4,11 @@
     ├── RequestError                   the caller can mend it; becomes a 4xx (or a 503 that asks to come back)
     │   ├── InvalidRequest             invalid_request
     │   ├── MissingJobId               missing_job_id
+    │   ├── NotAuthenticated           not_authenticated
+    │   ├── ScopeMissing               scope_missing
+    │   ├── TooManyRequests            too_many_requests
+    │   ├── QuotaUsedUp                quota_used_up
+    │   ├── IssuerUnavailable          issuer_unavailable
     │   ├── JobNotFound                job_not_found
     │   ├── NotAllowedNow              not_allowed_now
     │   ├── UnknownRecipe              unknown_recipe
@@ -41,7 +46,10 @@ A class's docstring is its default message: one sentence that a person understan
 Codes are stable; messages are not. HTTP statuses are mapped in one place, `entrypoints/api`.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from safelight.limits import Standing
 
 
 class SafelightError(Exception):
@@ -73,6 +81,48 @@ class MissingJobId(RequestError):
     """Missing jobId parameter"""
 
     code = "missing_job_id"
+
+
+class NotAuthenticated(RequestError):
+    """This call needs a key; send it as `Authorization: Bearer …`. The operator of this Safelight hands keys out."""
+
+    code = "not_authenticated"
+
+
+class ScopeMissing(RequestError):
+    """This key does not allow the call; ask the operator for one that does."""
+
+    code = "scope_missing"
+
+    def __init__(self, message: str | None = None, *, scope: str = "") -> None:
+        self.scope = scope
+        super().__init__(message)
+
+
+class TooManyRequests(RequestError):
+    """More requests came than a caller may make in a minute; go on when the minute is over."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str | None = None, *, standing: "Standing | None" = None) -> None:
+        self.standing = standing
+        super().__init__(message)
+
+
+class QuotaUsedUp(RequestError):
+    """The caller's quota is used up; wait until some of it is free again."""
+
+    code = "quota_used_up"
+
+    def __init__(self, message: str | None = None, *, standing: "Standing | None" = None) -> None:
+        self.standing = standing
+        super().__init__(message)
+
+
+class IssuerUnavailable(RequestError):
+    """The keys of the tokens' issuer can not be had, so nobody's token can be checked; try again in a moment."""
+
+    code = "issuer_unavailable"
 
 
 class JobNotFound(RequestError):

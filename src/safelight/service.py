@@ -11,8 +11,10 @@ import json
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, Literal
 
+from safelight import faults
 from safelight.config import Settings
 from safelight.errors import (
     AttemptError,
@@ -35,6 +37,7 @@ from safelight.errors import (
     TypeMismatch,
 )
 from safelight.heartbeat import Heartbeat, Worker
+from safelight.limits import Quotas
 from safelight.model import (
     MINUTE,
     Claim,
@@ -109,6 +112,7 @@ class Service:
         self.settings = settings
         self.ports = ports
         self.book = book
+        self._quotas = Quotas(settings, ports)
         self._published: set[str] = set()
         self._recipes: dict[str, bytes] = {}
         self._queue_looked_at = float("-inf")
@@ -119,7 +123,8 @@ class Service:
     def request_upload(self, owner: str, request: UploadRequest) -> Job:
         """Create the job of an upload; `upload_link` gives its URL.
 
-        Raise Overloaded, TooLarge for a declared size over the limit, UnknownRecipe, RecipeInvalid, InvalidRequest.
+        Raise Overloaded, QuotaUsedUp, TooLarge for a declared size over the limit, UnknownRecipe, RecipeInvalid,
+        InvalidRequest.
         """
         self._refuse_overload()
         if request.size is not None and request.size > self.settings.max_bytes:
@@ -135,6 +140,7 @@ class Service:
         recipe = self._publish(request.recipe)
         now = self.ports.clock()
         job_id = new_id()
+        self._quotas.take(owner, job_id, self.settings.max_bytes if request.size is None else request.size)
         filename = request.filename or f"{new_id()}.jpg"
         job = Job(
             id=job_id,
@@ -158,6 +164,7 @@ class Service:
             timeline=(Moment(at=now, state=JobState.PENDING),),
         )
         self.ports.jobs.create(job)
+        faults.reached("upload.requested")
         return job
 
     def upload_link(self, job: Job) -> UploadLink:
@@ -197,11 +204,13 @@ class Service:
         try:
             with self.ports.together():
                 job = self.ports.jobs.update(job_id, received)
+                faults.reached("dispatch.received")
                 if job.state is JobState.PENDING and job.source and job.source.version == version:
                     self.wake(job)
         except JobNotFound:
             self._drop_upload_of_deleted(job_id)
             return None
+        faults.reached("dispatch.sent")
         return job
 
     # --- 3. a worker takes it -------------------------------------------------------------------------
@@ -220,6 +229,7 @@ class Service:
             return None
         if not job.held_by(token):
             return None  # it has ended, somebody works on it, or its next attempt has a message of its own
+        faults.reached("job.claimed")
         with Heartbeat(self.ports, self.settings.lease_seconds, job, token, worker) as heartbeat:
             try:
                 self._attempt(job, token, heartbeat, worker)
@@ -243,15 +253,18 @@ class Service:
         except BlobNotFound:
             raise SourceGone from None
         with original:
+            faults.reached("job.fetched")
             heartbeat.stage = Stage.RENDERING
             rendering = self.ports.renderer.render(original, job.source, recipe)
         worker.rendered()
+        faults.reached("job.rendered")
         try:
             self._refuse_by_promise(job.upload, rendering.source)
             heartbeat.stage = Stage.STORING
             outputs = tuple(self._store(job, token, rendered) for rendered in rendering.outputs)
         finally:
             rendering.close()
+        faults.reached("job.stored")
         now = self.ports.clock()
         # What earlier attempts left is tidied soon; everything goes at the end of retention.
         keep = TIDY_AFTER if job.attempt > 1 else self.settings.retention_seconds
@@ -260,6 +273,7 @@ class Service:
             lambda job: job.completed(token, rendering.source, outputs, now=now, due_at=now + keep),
             known=heartbeat.job,
         )
+        faults.reached("job.completed")
         log.info("completed", extra={"job": job.id, "seconds": round(now - job.updated_at, 3)})
 
     def _refuse_by_size(self, job: Job, source: Source) -> None:
@@ -286,6 +300,7 @@ class Service:
     def _store(self, job: Job, token: str, rendered: Rendered) -> Output:
         key = output_key(job.id, token, rendered.name, rendered.extension)
         self.ports.blobs.put(key, rendered.file, content_type=rendered.content_type)
+        faults.reached("job.output")
         return Output(
             name=rendered.name,
             key=key,
@@ -307,6 +322,7 @@ class Service:
             self.ports.jobs.update(
                 job.id, lambda job: job.failed(token, failure, now=now, due_at=now + TIDY_AFTER)
             )
+            faults.reached("job.failed")
             log.info("failed", extra={"job": job.id, "code": error.code})
         except (ClaimLost, JobNotFound):
             log.info("claim lost", extra={"job": job.id})
@@ -338,6 +354,7 @@ class Service:
         except (ClaimLost, JobNotFound):
             self.ports.blobs.delete(attempt_prefix(job.id, token))
             return None
+        faults.reached("job.released")
         self.ports.blobs.delete(attempt_prefix(job.id, token))
         return delay
 
@@ -380,8 +397,10 @@ class Service:
         if source is None or self.ports.blobs.head(source.key, source.version) is None:
             raise SourceGone
         now = self.ports.clock()
+        new = new_id()
+        self._quotas.take(owner, new, 0)
         job = Job(
-            id=new_id(),
+            id=new,
             owner=owner,
             state=JobState.PENDING,
             stage=Stage.QUEUED,
@@ -429,14 +448,23 @@ class Service:
             raise
         now = self.ports.clock()
         self.ports.records.put(DELETED, job_id, owner.encode(), expires_at=now + DELETED_KEPT)
+        with suppress(JobNotFound):
+            # Whatever is cut off from here on, the sweeper finishes.
+            self.ports.jobs.update(job_id, lambda job: job.looked_at(due_at=now))
         self.erase(job)
+
+    def was_deleted(self, job: Job) -> bool:
+        """Whether the owner has deleted this job, though its record is still there."""
+        return self.ports.records.get(DELETED, job.id) is not None
 
     def erase(self, job: Job) -> None:
         """Remove a job and all that belongs to it. A worker that still has it finds its claim lost."""
         # While the record is there, whoever is cut off can begin again: so the files go before it. They go once more
         # after it, when no worker can complete the job and name what was stored meanwhile.
         self._erase_files(job.id)
+        faults.reached("erase.files")
         self.ports.jobs.delete(job.id)
+        faults.reached("erase.record")
         self._erase_files(job.id)
 
     def _erase_files(self, job_id: str) -> None:

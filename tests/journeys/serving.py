@@ -47,13 +47,13 @@ def safelight(
 
 
 class Server:
-    """`safelight serve` on a free port."""
+    """`safelight serve`, on a free port unless one is given."""
 
-    def __init__(self, data: Path, *words: str, **settings: str) -> None:
+    def __init__(self, data: Path, *words: str, port: int = 0, **settings: str) -> None:
         self.log = data.with_name(f"{data.name}.log")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0", "--data", str(data), *words],
+                [*COMMAND, "serve", "--port", str(port), "--data", str(data), *words],
                 env=environment(**settings),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

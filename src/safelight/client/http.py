@@ -36,12 +36,19 @@ Answer = TypeVar("Answer")
 class Http:
     """HTTP with one Safelight, and with the storage that its URLs point to."""
 
-    def __init__(self, api: str, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, api: str, transport: httpx.BaseTransport | None = None, *, key: str | None = None
+    ) -> None:
         if not api.startswith(("http://", "https://")):
             raise ConfigurationError(
                 f"The address of Safelight begins with http:// or https://, received {api!r}."
             )
+        if key and not re.fullmatch(r"[\x21-\x7e]+", key):
+            raise ConfigurationError(
+                "The key is not one: it has no spaces, and nothing but ASCII characters."
+            )
         self.api = api.rstrip("/")
+        self._key = key or None
         self._client = httpx.Client(
             timeout=TIMEOUT,
             limits=LIMITS,
@@ -64,7 +71,7 @@ class Http:
         for attempt in range(1, ATTEMPTS + 1):
             pause = backoff(attempt)
             try:
-                response = self._client.request(method, self.url(url), **request())
+                response = self._client.request(method, self.url(url), **self._keyed(url, request()))
             except httpx.TransportError as error:
                 if attempt == ATTEMPTS or not self._met:
                     raise self.lost(url) from error
@@ -94,13 +101,19 @@ class Http:
     @contextmanager
     def stream(self, url: str, **request: Any) -> Iterator[httpx.Response]:
         """GET an answer piece by piece, once; whatever its status. httpx.TransportError passes."""
-        with self._client.stream("GET", self.url(url), **request) as response:
+        with self._client.stream("GET", self.url(url), **self._keyed(url, request)) as response:
             self._met = True
             yield response
 
     def url(self, url: str) -> str:
         """The whole URL of a path of the API; other URLs stay as they are."""
         return f"{self.api}{url}" if url.startswith("/") else url
+
+    def _keyed(self, url: str, request: dict[str, Any]) -> dict[str, Any]:
+        """The request with the key, if it goes to the API: a signed URL needs none, and its host must not get it."""
+        if self._key is None or not url.startswith("/"):
+            return request
+        return request | {"headers": {"Authorization": f"Bearer {self._key}", **request.get("headers", {})}}
 
     def lost(self, url: str) -> ClientError:
         """The error for a connection that could not be made or kept."""

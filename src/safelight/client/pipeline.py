@@ -29,10 +29,16 @@ Progress = Callable[[int, int], None]
 
 
 class Client:
-    """A Safelight at an address."""
+    """A Safelight at an address. `key` is the API key, or the token, to send where it asks for one."""
 
-    def __init__(self, api: str = DEFAULT_API, *, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = Http(api, transport)
+    def __init__(
+        self,
+        api: str = DEFAULT_API,
+        *,
+        key: str | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._http = Http(api, transport, key=key)
         self.api = self._http.api
 
     def __enter__(self) -> Self:

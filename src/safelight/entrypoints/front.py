@@ -8,9 +8,8 @@ import socket
 from collections import defaultdict
 from typing import Any, Final
 
-import uvicorn
-
 from safelight import bootstrap, config
+from safelight.entrypoints import connection
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.process import end_with_parent, log_to_stderr, say_ready
 
@@ -71,8 +70,8 @@ class Front:
             await self._api(scope, receive, send)
 
 
-class Server(uvicorn.Server):
-    """Uvicorn, telling the supervisor when it listens."""
+class Server(connection.Server):
+    """The HTTP server, telling the supervisor when it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
@@ -89,9 +88,9 @@ def main(descriptor: int, url: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with bootstrap.build_on_one_machine(settings, url=url) as system:
         server = Server(
-            uvicorn.Config(
+            connection.Config(
                 Front(system),
-                http="httptools",
+                connection.Bounds(settings.max_header_bytes, settings.header_seconds, settings.stall_seconds),
                 lifespan="on",
                 log_config=None,
                 access_log=False,

@@ -11,6 +11,7 @@ that was under way.
 
 import contextlib
 import errno
+import ipaddress
 import logging
 import os
 import select
@@ -26,6 +27,7 @@ from safelight import bootstrap, config
 from safelight.entrypoints.front import BACKLOG
 from safelight.entrypoints.process import READY_FD, log_to_stderr
 from safelight.errors import ConfigurationError, SafelightError
+from safelight.imaging import confine
 
 log = logging.getLogger(__name__)
 
@@ -208,14 +210,22 @@ class Supervisor:
             self._wait(max(0.0, min(0.5, end - time.monotonic())))
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raise ConfigurationError, in one line, if the address can not be had."""
+def listen(host: str, port: int, *, loopback_only: bool = False) -> socket.socket:
+    """A listening socket. Raise ConfigurationError, in one line, if the address can not be had, or if other machines
+    could reach it and `loopback_only` forbids that."""
     bound = None
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        if loopback_only and not ipaddress.ip_address(bound.getsockname()[0]).is_loopback:
+            bound.close()
+            raise ConfigurationError(
+                f"{host} can be reached from other machines, and SAFELIGHT_AUTH=none lets everybody in. Set "
+                "SAFELIGHT_AUTH=apikey and make a key with `safelight keys create`; or give --insecure, if "
+                "something else lets nobody through."
+            )
         bound.listen(BACKLOG)
     except (OSError, UnicodeError) as error:
         if bound is not None:
@@ -227,15 +237,20 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
-def serve(settings: config.Settings, host: str = "127.0.0.1", port: int = 8000) -> int:
+def serve(
+    settings: config.Settings, host: str = "127.0.0.1", port: int = 8000, *, insecure: bool = False
+) -> int:
     """Run Safelight on this machine until SIGTERM or Ctrl-C. Return the exit code.
 
+    Without authentication it listens on a loopback address alone, unless `insecure` says that this is known.
     Raise ConfigurationError for settings that no process could use, if the port is taken, or if the data folder is in
     use or not writable: before anything is started, and only the last after the folder was touched.
     """
+    confine.hide()  # its environment may hold secrets; the others hide as soon as they have a renderer
     log_to_stderr("server", settings.log_level)
     bootstrap.check(settings)
-    with listen(host, port) as bound, bootstrap.open_site(settings) as site:
+    alone = settings.auth == "none" and not insecure
+    with listen(host, port, loopback_only=alone) as bound, bootstrap.open_site(settings) as site:
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{bound.getsockname()[1]}"
         if host in ("0.0.0.0", "::") and not settings.public_url:

@@ -10,7 +10,7 @@ import signal
 import threading
 from typing import Final
 
-from safelight import bootstrap, config
+from safelight import bootstrap, config, faults
 from safelight.entrypoints.process import end_with_parent, log_to_stderr, say_ready
 from safelight.heartbeat import Worker
 from safelight.ports import Delivery
@@ -32,6 +32,7 @@ LOCKS: Final = {
     "orphan": "dies with its parent",
     "limits": "limits on memory, CPU and output",
     "privileges": "no new privileges",
+    "landlock": "no files, ports or signals",
     "syscalls": "system calls filtered",
 }
 """What each lock of a rendering child does, by the names that `imaging` has for them."""
@@ -115,6 +116,7 @@ def _run(service: Service, name: str, stop: Stop, turn: Turn) -> None:
 
 def handle(service: Service, delivery: Delivery, name: str, stop: Stop, turn: Turn) -> None:
     """Process one message, then acknowledge it or have it delivered again."""
+    faults.reached("queue.received")
     inbox = service.ports.inbox
     worker = Worker(
         name=name,
@@ -123,10 +125,12 @@ def handle(service: Service, delivery: Delivery, name: str, stop: Stop, turn: Tu
         rendered=turn.give,
     )
     delay = service.process(delivery.wake, worker)
+    faults.reached("queue.acknowledging")
     if delay is None:
         inbox.ack(delivery)
     else:
         inbox.retry(delivery, delay)
+    faults.reached("queue.acknowledged")
 
 
 def in_words(locks: tuple[str, ...]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from litestar.testing import TestClient
 from tests.unit.pipeline import Pipeline
 
+from safelight.callers import Caller, Scope
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.api.requests import MAX_BODY
 from safelight.errors import StorageUnavailable, Unprocessable
@@ -346,7 +347,10 @@ def test_a_job_that_is_not_there(api: httpx.Client, job_id: str) -> None:
 def test_another_s_job_is_not_there(pipeline: Pipeline) -> None:
     """A job is visible to its owner only, in every call."""
     mine = pipeline.completed()
-    for api in client(pipeline, principal=lambda call: call.headers.get("x-user", "")):
+    both = frozenset({Scope.UPLOAD, Scope.READ})
+    for api in client(
+        pipeline, principal=lambda call: Caller(owner=call.headers.get("x-user", ""), scopes=both)
+    ):
         you = {"x-user": "you"}
         calls = [("GET", ""), ("POST", "/cancel"), ("POST", "/retry"), ("DELETE", ""), ("GET", "/events")]
         for method, path in calls:
@@ -427,7 +431,7 @@ def test_jobs_are_listed_by_status(api: httpx.Client, pipeline: Pipeline) -> Non
         ("status=null", "status: expected one of PENDING"),
         ("status=PENDING&status=FAILED", "status: expected one value, received several."),
         ("cursor=zzz", "cursor"),
-        ("sort=asc", '"sort" is not a field of this request; these are: status, limit, cursor.'),
+        ("sort=asc", '"sort" is not a field of this request; these are: status, owner, limit, cursor.'),
     ],
 )
 def test_a_wrong_question_is_refused(api: httpx.Client, query: str, detail: str) -> None:

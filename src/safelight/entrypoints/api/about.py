@@ -7,6 +7,7 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from safelight import __version__, recipes
+from safelight.entrypoints.api.auth import OPEN
 from safelight.entrypoints.api.context import Call, answer
 from safelight.entrypoints.api.problems import refuse
 from safelight.entrypoints.api.views import AboutView, HealthView, RecipesView, RecipeView
@@ -14,7 +15,7 @@ from safelight.errors import UnknownRecipe
 from safelight.recipes import Book
 
 
-@get("/", sync_to_thread=False)
+@get("/", opt=OPEN, sync_to_thread=False)
 def get_about() -> Response[bytes]:
     """What answers here, and where to read on."""
     return answer(
@@ -52,15 +53,15 @@ def get_recipe_schema() -> Response[bytes]:
     return answer(_schema())
 
 
-@get("/openapi.json", sync_to_thread=False)
+@get("/openapi.json", opt=OPEN, sync_to_thread=False)
 def get_openapi(request: Call) -> Response[bytes]:
     """This description: OpenAPI 3.1."""
     from safelight.entrypoints.api.openapi import document  # only who asks for it pays for it
 
-    return answer(document(request.app))
+    return answer(document(request.app, request.service.settings.auth))
 
 
-@get("/health", sync_to_thread=True)
+@get("/health", opt=OPEN, sync_to_thread=True)
 def get_health(request: Call) -> Response[bytes]:
     """Whether the parts that requests need answer: 200 if all do, 503 naming those that do not."""
     parts = request.context.health()

@@ -7,8 +7,8 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from safelight.entrypoints.api import about, events, jobs, problems
-from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal, local
+from safelight.entrypoints.api import about, auth, events, jobs, problems
+from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal
 from safelight.entrypoints.api.headers import AnswerHeaders
 from safelight.entrypoints.api.requests import MAX_BODY
 from safelight.errors import SafelightError
@@ -32,15 +32,17 @@ def create_app(
     *,
     changes: Changes | None = None,
     health: Health | None = None,
-    principal: Principal = local,
+    principal: Principal | None = None,
     streaming: bool = True,
 ) -> Litestar:
     """The API on a service.
 
     `changes` wakes event streams; without it they look every second. `health` asks the parts; without it the ports
-    are asked. `streaming=False` is for hosts that can not keep an answer open: an event stream tells the state now
-    and ends, and the client comes back by itself.
+    are asked. `principal` says who calls; without it the settings say how that is known. `streaming=False` is for
+    hosts that can not keep an answer open: an event stream tells the state now and ends, and the client comes back by
+    itself. Raise ConfigurationError for settings by which no caller can be known.
     """
+    principal = principal or auth.principal_of(service)
     context = Context(
         service=service,
         changes=changes or Polling(),
@@ -51,6 +53,7 @@ def create_app(
     return Litestar(
         ROUTES,
         request_class=Call,
+        guards=auth.guards(principal, auth.rate_limit(service)),
         state=State({"context": context}),
         exception_handlers={
             SafelightError: problems.refuse,

@@ -9,6 +9,9 @@ import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
 
+from safelight.callers import NOBODY_ELSE, Caller
+from safelight.errors import JobNotFound
+from safelight.model import Job
 from safelight.service import Service
 
 
@@ -28,16 +31,19 @@ class Polling:
         await asyncio.sleep(min(timeout, 1.0))
 
 
-Principal = Callable[["Call"], str]
-"""Says who makes a request: the owner of the jobs it makes, and the only ones it sees."""
+Principal = Callable[["Call"], Caller]
+"""Says who makes a request. Raises NotAuthenticated if that is nobody who may; may read from a store."""
+
+CALLER: Final = "safelight.caller"
+"""Where a request's state holds its caller, once that is known."""
 
 Health = Callable[[], Mapping[str, bool]]
 """Asks every part whether it answers."""
 
 
-def local(call: "Call") -> str:  # noqa: ARG001 (every principal gets the request)
+def local(call: "Call") -> Caller:  # noqa: ARG001 (every principal gets the request)
     """Everybody is the same, single owner: for an installation that its network protects."""
-    return "local"
+    return NOBODY_ELSE
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,31 @@ class Call(Request[Any, Any, State]):
         return self.context.service
 
     @property
+    def caller(self) -> Caller:
+        """Who makes this request, and what that allows."""
+        state = self.scope["state"]
+        if CALLER not in state:
+            state[CALLER] = self.context.principal(self)
+        caller: Caller = state[CALLER]
+        return caller
+
+    @property
     def owner(self) -> str:
-        """Who makes this request."""
-        return self.context.principal(self)
+        """Whose the jobs are that this request makes."""
+        return self.caller.owner
+
+    def owner_of(self, job_id: str) -> str:
+        """As whom this request may ask for a job: as the caller, or, with the scope `admin`, as the job's owner."""
+        if not self.caller.admin:
+            return self.owner
+        try:
+            return self.service.ports.jobs.get(job_id).owner
+        except JobNotFound:
+            return self.owner
+
+    def describe(self, job_id: str) -> Job:
+        """The job, if this caller may see it. Raise JobNotFound."""
+        return self.service.describe(self.owner_of(job_id), job_id)
 
     def address_of(self, job_id: str) -> str:
         """The URL of a job, as this client reaches the API."""

@@ -36,7 +36,7 @@ async def listen(request: Call, job_id: FromPath[str]) -> Response[bytes] | Stre
     204, which tells an EventSource to stop, if it has ended and there is nothing that the client has not seen.
     """
     wanted = read_job_id(job_id)
-    job = await sync_to_thread(request.service.describe, request.owner, wanted)
+    job = await sync_to_thread(request.describe, wanted)
     seen = _last_seen(request)
     if job.state.terminal and (seen is None or seen >= job.revision):
         return Response(b"", status_code=204, headers={"Cache-Control": "no-store"})
@@ -49,7 +49,7 @@ def _last_seen(request: Call) -> int | None:
 
 
 async def _events(request: Call, job: Job, seen: int | None) -> AsyncIterator[bytes]:
-    context, owner = request.context, request.owner
+    context, owner = request.context, job.owner
     yield RETRY
     spoke_at = time.monotonic()
     while True:

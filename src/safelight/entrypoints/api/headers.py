@@ -6,14 +6,29 @@ from uuid import uuid4
 
 from litestar.types import Message, Scope
 
+from safelight.limits import Standing
+
 ALLOWED_HEADERS: Final = (
-    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Request-Id"
+    "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Api-Key, X-Request-Id"
 )
 ALLOWED_METHODS: Final = "GET, POST, DELETE, OPTIONS"
-EXPOSED_HEADERS: Final = "ETag, Idempotent-Replayed, Location, Retry-After, X-Request-Id"
+EXPOSED_HEADERS: Final = (
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+)
 PREFLIGHT_KEPT: Final = "600"
 
 REQUEST_ID: Final = "safelight.request_id"
+
+STANDINGS: Final = "safelight.standings"
+"""Where a request's state holds how its caller stands with the limits that it met."""
+
 _SANE_ID: Final = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 
 
@@ -40,7 +55,7 @@ class AnswerHeaders:
         self._origins = frozenset(origin.rstrip("/").encode() for origin in cors_origins)
         self._constant = [
             (b"x-content-type-options", b"nosniff"),
-            (b"access-control-expose-headers", EXPOSED_HEADERS.encode()),
+            (b"access-control-expose-headers", ", ".join(EXPOSED_HEADERS).encode()),
         ]
         if self._every_origin:
             self._constant.append((b"access-control-allow-origin", b"*"))
@@ -58,6 +73,8 @@ class AnswerHeaders:
             return
         headers = [*message["headers"], *self._constant]
         headers.append((b"x-request-id", request_id(scope).encode()))
+        if standings := scope["state"].get(STANDINGS):
+            headers += _rate_limit(standings)
         if not self._every_origin:
             origin = header(scope, b"origin")
             if origin in self._origins:
@@ -65,6 +82,21 @@ class AnswerHeaders:
         if scope.get("method") == "OPTIONS":
             headers = [*_with_true_allow(headers, scope), *self._preflight]
         message["headers"] = headers
+
+
+def _rate_limit(standings: list[Standing]) -> list[tuple[bytes, bytes]]:
+    """How the caller stands, as draft-ietf-httpapi-ratelimit-headers-10 has it: each policy, and what is left of it."""
+    policies = [
+        f'"{each.policy}";q={each.limit}' + (f";w={each.window}" if each.window else "") for each in standings
+    ]
+    lefts = [
+        f'"{each.policy}";r={each.remaining}' + (f";t={each.resets_in}" if each.resets_in else "")
+        for each in standings
+    ]
+    return [
+        (b"ratelimit-policy", ", ".join(policies).encode()),
+        (b"ratelimit", ", ".join(lefts).encode()),
+    ]
 
 
 def _with_true_allow(headers: list[tuple[bytes, bytes]], scope: Scope) -> list[tuple[bytes, bytes]]:

@@ -6,6 +6,7 @@ from typing import Final
 from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath, RawBody
 
+from safelight.callers import Scope
 from safelight.entrypoints.api.context import Call, answer
 from safelight.entrypoints.api.requests import (
     ListQuery,
@@ -17,7 +18,7 @@ from safelight.entrypoints.api.requests import (
     read_query,
 )
 from safelight.entrypoints.api.views import JobsView, etag, view_job, view_upload
-from safelight.errors import MissingJobId
+from safelight.errors import MissingJobId, ScopeMissing
 from safelight.idempotency import once
 from safelight.model import Job
 
@@ -45,7 +46,7 @@ class Jobs(Controller):
     def get_job(self, request: Call, job_id: FromPath[str]) -> Response[bytes]:
         """Where a job stands, with signed URLs of its outputs once it is COMPLETED."""
         service = request.service
-        job = service.describe(request.owner, read_job_id(job_id))
+        job = request.describe(read_job_id(job_id))
         tag = etag(job, service.ports.clock())
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if not job.state.terminal:
@@ -61,8 +62,13 @@ class Jobs(Controller):
             raise MissingJobId
         service = request.service
         query = read_query(request.query_params.multi_items(), ListQuery)
+        owner = query.owner or request.owner
+        if owner != request.owner and not request.caller.admin:
+            raise ScopeMissing(
+                "Only the scope admin lets you list the jobs of another owner.", scope=Scope.ADMIN
+            )
         page = service.list_jobs(
-            request.owner, state=query.status or None, cursor=query.cursor or None, limit=query.limit
+            owner, state=query.status or None, cursor=query.cursor or None, limit=query.limit
         )
         view = JobsView(items=tuple(view_job(service, job) for job in page.items), next_cursor=page.cursor)
         return answer(view, headers={"Cache-Control": "private, no-cache"})
@@ -74,25 +80,29 @@ class Jobs(Controller):
         wanted = read_body(body, RenderBody)
         source = read_job_id(wanted.source)
         return _answer_job(
-            request, body, lambda: service.render_again(request.owner, source, wanted.recipe), new=True
+            request,
+            body,
+            lambda: service.render_again(request.owner_of(source), source, wanted.recipe),
+            new=True,
         )
 
     @post("/{job_id:str}/cancel", status_code=200, sync_to_thread=True)
     def cancel_job(self, request: Call, body: RawBody, job_id: FromPath[str]) -> Response[bytes]:
         """Stop a job that has not ended; no outputs will come of it. Canceling twice is the same."""
         wanted = read_job_id(job_id)
-        return _answer_job(request, body, lambda: request.service.cancel(request.owner, wanted))
+        return _answer_job(request, body, lambda: request.service.cancel(request.owner_of(wanted), wanted))
 
     @post("/{job_id:str}/retry", status_code=200, sync_to_thread=True)
     def retry_job(self, request: Call, body: RawBody, job_id: FromPath[str]) -> Response[bytes]:
         """Start a FAILED or CANCELED job again. A job on its way stays as it is."""
         wanted = read_job_id(job_id)
-        return _answer_job(request, body, lambda: request.service.retry(request.owner, wanted))
+        return _answer_job(request, body, lambda: request.service.retry(request.owner_of(wanted), wanted))
 
     @delete("/{job_id:str}", status_code=204, sync_to_thread=True)
     def delete_job(self, request: Call, job_id: FromPath[str]) -> Response[None]:
         """Erase a job, its original and its outputs. Deleting twice is the same."""
-        request.service.delete(request.owner, read_job_id(job_id))
+        wanted = read_job_id(job_id)
+        request.service.delete(request.owner_of(wanted), wanted)
         return Response(None, status_code=204)
 
 
@@ -130,7 +140,7 @@ def _once(request: Call, body: bytes, action: Callable[[], Job]) -> tuple[Job, d
     )
     if made:
         return made[0], {}
-    return request.service.describe(request.owner, job_id), {"Idempotent-Replayed": "true"}
+    return request.describe(job_id), {"Idempotent-Replayed": "true"}
 
 
 def _matches(if_none_match: str | None, tag: str) -> bool:

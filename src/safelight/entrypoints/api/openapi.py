@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from safelight import __version__, errors, recipes
 from safelight.entrypoints.api import problems, requests, views
+from safelight.entrypoints.api.auth import needed
 from safelight.entrypoints.api.problems import Problem
 from safelight.errors import SafelightError
 
@@ -33,7 +34,10 @@ HEADERS: Final = {
     "ETag": "Changes with the job, and when its download URLs are signed anew; send it back as If-None-Match.",
     "Idempotent-Replayed": "`true` if the request was carried out before under its Idempotency-Key.",
     "Location": "The URL of the job.",
+    "RateLimit": "How much is left of each limit, and when it begins anew: draft-ietf-httpapi-ratelimit-headers-10.",
+    "RateLimit-Policy": "The limits that the caller has; sent with RateLimit, where there are any.",
     "Retry-After": "In how many seconds to ask again.",
+    "WWW-Authenticate": "How to authenticate, and what is wrong with the key that came (RFC 6750).",
     "X-Request-Id": "Names this request in the logs of the operator.",
 }
 
@@ -77,6 +81,38 @@ IDEMPOTENCY_KEY: Final = _header(
 )
 
 KEY_ERRORS: Final = (errors.InvalidRequest, errors.IdempotencyKeyInUse, errors.IdempotencyKeyReused)
+AUTH_ERRORS: Final = (errors.NotAuthenticated, errors.ScopeMissing, errors.TooManyRequests)
+"""What every route that is not open may end with."""
+
+ALSO_TOLD: Final[dict[int, tuple[str, ...]]] = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    429: ("RateLimit", "RateLimit-Policy"),
+}
+"""Headers that come with a status, whatever ended with it."""
+
+SECURITY_SCHEMES: Final[dict[str, dict[str, Json]]] = {
+    "none": {},
+    "apikey": {
+        "bearerKey": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "sl_<prefix>_<secret>",
+            "description": "An API key: `safelight keys create` makes one.",
+        },
+        "apiKey": {"type": "apiKey", "in": "header", "name": "X-Api-Key", "description": "The same key."},
+    },
+    "jwt": {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token of the identity provider.",
+        }
+    },
+}
+"""How callers are known, by the setting SAFELIGHT_AUTH."""
+
 RECIPE_ERRORS: Final = (errors.UnknownRecipe, errors.RecipeInvalid)
 JOB_NOW: Final = Answer("The job as it is now.", views.JobView, ("Retry-After", "Idempotent-Replayed"))
 
@@ -99,7 +135,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         headers=(IDEMPOTENCY_KEY,),
         body=requests.UploadBody,
         answers={200: Answer("Send the file now.", views.UploadView, ("Location", "Idempotent-Replayed"))},
-        errors=(*KEY_ERRORS, *RECIPE_ERRORS, errors.EmptyFile, errors.TooLarge, errors.Overloaded),
+        errors=(
+            *KEY_ERRORS,
+            *RECIPE_ERRORS,
+            errors.EmptyFile,
+            errors.TooLarge,
+            errors.Overloaded,
+            errors.QuotaUsedUp,
+        ),
     ),
     "get_job": Operation(
         headers=(IF_NONE_MATCH,),
@@ -119,7 +162,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         body=requests.RenderBody,
         body_required=True,
         answers={200: Answer("The new job.", views.JobView, ("Location", *JOB_NOW.headers))},
-        errors=(*KEY_ERRORS, *RECIPE_ERRORS, errors.JobNotFound, errors.SourceGone, errors.Overloaded),
+        errors=(
+            *KEY_ERRORS,
+            *RECIPE_ERRORS,
+            errors.JobNotFound,
+            errors.SourceGone,
+            errors.Overloaded,
+            errors.QuotaUsedUp,
+        ),
     ),
     "cancel_job": Operation(
         headers=(IDEMPOTENCY_KEY,),
@@ -156,13 +206,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
 }
 
 
-def document(app: Litestar) -> Json:
-    """The description of every route of the application."""
+def document(app: Litestar, auth: str = "none") -> Json:
+    """The description of every route of the application, for callers that are known in this way."""
     paths: dict[str, Json] = {}
     for template, handler in _handlers(app):
         path = re.sub(r"\{(\w+):\w+\}", lambda match: f"{{{_camel(match[1])}}}", template)
         for method in sorted(handler.http_methods):
-            paths.setdefault(path, {})[method.lower()] = _operation(handler, path, method)
+            paths.setdefault(path, {})[method.lower()] = _operation(handler, path, method, auth)
     info = {
         "title": "Safelight",
         "version": __version__,
@@ -175,7 +225,11 @@ def document(app: Litestar) -> Json:
         "info": info,
         "servers": [{"url": "/"}],
         "paths": paths,
-        "components": {"schemas": _schemas(), "headers": headers},
+        "components": {
+            "schemas": _schemas(),
+            "headers": headers,
+            **({"securitySchemes": SECURITY_SCHEMES[auth]} if SECURITY_SCHEMES[auth] else {}),
+        },
     }
 
 
@@ -187,10 +241,13 @@ def _handlers(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
                 yield route.path, handler
 
 
-def _operation(handler: HTTPRouteHandler, path: str, method: str) -> Json:
+def _operation(handler: HTTPRouteHandler, path: str, method: str, auth: str) -> Json:
     function = getattr(handler.fn, "func", handler.fn)  # the framework wraps those that run in threads
     name = function.__name__
     told = OPERATIONS[name]
+    scope = needed(handler, method)
+    if scope is not None:
+        told = msgspec.structs.replace(told, errors=(*told.errors, *AUTH_ERRORS))
     summary, _, description = inspect.cleandoc(function.__doc__ or "").partition("\n\n")
     result: Json = {
         "operationId": _camel(name),
@@ -206,6 +263,8 @@ def _operation(handler: HTTPRouteHandler, path: str, method: str) -> Json:
     if told.body is not None:
         content = {"application/json": {"schema": _ref(told.body)}}
         result["requestBody"] = {"required": told.body_required, "content": content}
+    if scope is not None and SECURITY_SCHEMES[auth]:
+        result["security"] = [{scheme: [scope.value]} for scheme in SECURITY_SCHEMES[auth]]
     result["responses"] |= _failures(told, with_body=method == "POST")
     return result
 
@@ -260,7 +319,7 @@ def _failures(told: Operation, *, with_body: bool) -> Json:
     return {
         str(status): {
             "description": "; ".join(one.title for one in these) + ".",
-            "headers": _headers(*(["Retry-After"] if status in retry else [])),
+            "headers": _headers(*(["Retry-After"] if status in retry else []), *ALSO_TOLD.get(status, ())),
             "content": {
                 problems.MEDIA_TYPE: {
                     "schema": _ref(Problem),

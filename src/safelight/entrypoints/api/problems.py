@@ -12,7 +12,7 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException
 
 from safelight import errors
-from safelight.entrypoints.api.headers import request_id
+from safelight.entrypoints.api.headers import STANDINGS, request_id
 from safelight.errors import SafelightError
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,11 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.InvalidRequest: Kind(400, "Invalid request"),
     errors.MissingJobId: Kind(400, "Missing jobId parameter"),
+    errors.NotAuthenticated: Kind(401, "Not authenticated"),
+    errors.ScopeMissing: Kind(403, "Scope missing"),
+    errors.TooManyRequests: Kind(429, "Too many requests", retry_after=60),
+    errors.QuotaUsedUp: Kind(429, "Quota used up", retry_after=5),
+    errors.IssuerUnavailable: Kind(503, "Issuer unavailable", retry_after=5),
     errors.JobNotFound: Kind(404, "Job not found"),
     errors.NotAllowedNow: Kind(409, "Not allowed now"),
     errors.UnknownRecipe: Kind(422, "Unknown recipe"),
@@ -75,7 +80,26 @@ def refuse(
     if kind.status >= 500:
         log.warning("refused", extra={"request": request_id(request.scope), "code": error.code})
     headers = {} if kind.retry_after is None else {"Retry-After": str(kind.retry_after)}
+    headers |= _told(request, error)
     return _answer(request, status or kind.status, kind.title, error.code, error.message, headers)
+
+
+def _told(request: Request[Any, Any, Any], error: SafelightError) -> dict[str, str]:
+    """What a refusal says in headers: which key would do (RFC 6750), or when there is room again."""
+    match error:
+        case errors.NotAuthenticated():
+            brought = "authorization" in request.headers or "x-api-key" in request.headers
+            return {"WWW-Authenticate": f'{CHALLENGE}, error="invalid_token"' if brought else CHALLENGE}
+        case errors.ScopeMissing(scope=scope):
+            return {"WWW-Authenticate": f'{CHALLENGE}, error="insufficient_scope", scope="{scope}"'}
+        case errors.TooManyRequests(standing=standing) | errors.QuotaUsedUp(standing=standing) if standing:
+            # Of two limits, the one that was met counts.
+            request.scope["state"].setdefault(STANDINGS, []).append(standing)
+            return {"Retry-After": str(standing.resets_in)} if standing.resets_in else {}
+    return {}
+
+
+CHALLENGE: Final = 'Bearer realm="safelight"'
 
 
 def refuse_http(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:

@@ -125,6 +125,13 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         JobState | UnsetType,
         Meta(description="Only jobs in this state.", extra={"expected": f"one of {', '.join(JobState)}"}),
     ] = UNSET
+    owner: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=255)] | UnsetType,
+        Meta(
+            description="Whose jobs, instead of the caller's own; needs the scope `admin`.",
+            extra={"expected": "the name of an owner"},
+        ),
+    ] = UNSET
     limit: Annotated[
         Annotated[int, Meta(ge=1, le=100)],
         Meta(description="How many jobs at most.", extra={"expected": "a whole number from 1 to 100"}),

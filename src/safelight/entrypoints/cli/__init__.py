@@ -16,11 +16,14 @@ from cyclopts import App, CycloptsError
 from safelight import __version__
 from safelight.entrypoints.cli.demo import demo
 from safelight.entrypoints.cli.deploy import deploy, destroy, status
+from safelight.entrypoints.cli.dlq import dlq
 from safelight.entrypoints.cli.jobs import jobs
+from safelight.entrypoints.cli.keys import keys
 from safelight.entrypoints.cli.recipe import recipe
 from safelight.entrypoints.cli.render import render
 from safelight.entrypoints.cli.serve import serve
 from safelight.entrypoints.cli.settings import settings
+from safelight.entrypoints.cli.sweep import sweep
 from safelight.entrypoints.cli.terminal import UsageError, complain
 from safelight.entrypoints.cli.upload import upload
 from safelight.entrypoints.cli.worker import worker
@@ -39,7 +42,22 @@ app = App(
     help_epilogue="Exit codes: 0 ok, 1 failed, 2 not understood, 3 configuration, 130 Ctrl-C.",
     suppress_keyboard_interrupt=False,
 )
-for command in (serve, demo, upload, jobs, render, recipe, settings, deploy, status, worker, destroy):
+for command in (
+    serve,
+    demo,
+    upload,
+    jobs,
+    dlq,
+    sweep,
+    render,
+    recipe,
+    settings,
+    keys,
+    deploy,
+    status,
+    worker,
+    destroy,
+):
     app.command(command)
 app.register_install_completion_command(help="Teach your shell to complete Safelight's commands.")
 

@@ -54,8 +54,10 @@ def deploy(
 
     given = parameters.parse(parameter)
     done = deployment.deploy(Account(region), stack, given, Terminal(yes=yes))
+    key = _first_key(stack, region) if done.outputs.get("AuthMode") == "apikey" else None
     if as_json:
-        say_json({"stack": stack, "changed": done.changed, "outputs": done.outputs})
+        made = {"key": key} if key else {}
+        say_json({"stack": stack, "changed": done.changed, "outputs": done.outputs, **made})
         return
     say(
         paint(
@@ -65,6 +67,19 @@ def deploy(
     )
     for line in columns([[name, value] for name, value in sorted(done.outputs.items())]):
         say(line)
+    if key:
+        say(f"The first API key, shown this one time: {key}")
+
+
+def _first_key(stack: str, region: str | None) -> str | None:
+    """A key for a stack that has none, so that whoever deployed it can use it. It sees the jobs that were made while
+    nobody was asked for a key."""
+    from safelight import bootstrap, config
+    from safelight.callers import NOBODY_ELSE
+    from safelight.entrypoints.cli.worker import of_stack
+
+    with bootstrap.open_keys(config.load(backend="aws", **of_stack(stack, region))) as keys:
+        return None if keys.all() else keys.create(name="first", owner=NOBODY_ELSE.owner)[1]
 
 
 def destroy(

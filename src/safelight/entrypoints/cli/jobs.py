@@ -13,6 +13,7 @@ from safelight.entrypoints.cli.terminal import (
     DIM,
     Api,
     AsJson,
+    Key,
     columns,
     in_bytes,
     paint,
@@ -37,6 +38,7 @@ def list_(
     status: State | None = None,
     limit: Annotated[int, Parameter(validator=Number(gte=1))] = 50,
     api: Api = DEFAULT_API,
+    key: Key = None,
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first.
@@ -50,7 +52,7 @@ def list_(
     """
     from safelight.client import Client
 
-    with Client(api) as client:
+    with Client(api, key=key) as client:
         found = list(client.jobs(status=status, limit=limit))
     if as_json:
         say_json([job.document for job in found])
@@ -68,21 +70,21 @@ def list_(
 
 
 @jobs.command
-def get(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+def get(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> None:
     """Show one job."""
     from safelight.client import Client
 
-    with Client(api) as client, _known(job_id):
+    with Client(api, key=key) as client, _known(job_id):
         job = client.job(job_id)
     _show(job.document, job.status, as_json=as_json)
 
 
 @jobs.command
-def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> int:
+def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> int:
     """Show each state of a job as it comes, to its end. The exit code is 0 if it is COMPLETED, 1 otherwise."""
     from safelight.client import Client
 
-    with Client(api) as client, _known(job_id):
+    with Client(api, key=key) as client, _known(job_id):
         job = client.job(job_id)
         for status in job.watch():
             if as_json:
@@ -96,31 +98,31 @@ def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) 
 
 
 @jobs.command
-def cancel(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+def cancel(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> None:
     """Give up a job that has not ended yet."""
     from safelight.client import Client
 
-    with Client(api) as client, _known(job_id):
+    with Client(api, key=key) as client, _known(job_id):
         job = client.job(job_id).cancel()
     _show(job.document, job.status, as_json=as_json)
 
 
 @jobs.command
-def retry(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+def retry(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> None:
     """Start a failed or canceled job again, on the original that is kept."""
     from safelight.client import Client
 
-    with Client(api) as client, _known(job_id):
+    with Client(api, key=key) as client, _known(job_id):
         job = client.job(job_id).retry()
     _show(job.document, job.status, as_json=as_json)
 
 
 @jobs.command
-def rm(job_id: JobId, /, *, api: Api = DEFAULT_API, as_json: AsJson = False) -> None:
+def rm(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> None:
     """Erase a job, its original and its outputs."""
     from safelight.client import Client
 
-    with Client(api) as client, _known(job_id):
+    with Client(api, key=key) as client, _known(job_id):
         # The server takes a second DELETE for the first one, repeated; a person wants to know that nothing was there.
         client.job(job_id).delete()
     if as_json:

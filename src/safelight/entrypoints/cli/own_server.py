@@ -17,6 +17,9 @@ from safelight.errors import SafelightError
 START_WITHIN: Final = 60.0
 END_WITHIN: Final = 15.0
 
+_NOT_FOR_IT: Final = frozenset({"SAFELIGHT_PUBLIC_URL", "SAFELIGHT_DATA", "SAFELIGHT_AUTH"})
+"""Settings of a server that lasts: this one is on a loopback address, with a folder of its own, for one caller."""
+
 
 class OwnServer:
     """`safelight serve` on a free port with a new data folder; `url` is where it listens.
@@ -34,7 +37,7 @@ class OwnServer:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _end)
         command = [sys.executable, "-m", "safelight.entrypoints.cli", "serve", "--port", "0"]
-        environ = {k: v for k, v in os.environ.items() if k not in ("SAFELIGHT_PUBLIC_URL", "SAFELIGHT_DATA")}
+        environ = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_IT}
         try:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(

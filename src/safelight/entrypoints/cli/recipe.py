@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from safelight.entrypoints.cli.terminal import GREEN, AsJson, UsageError, columns, paint, say, say_json
+from safelight.entrypoints.cli.terminal import GREEN, RED, AsJson, UsageError, columns, paint, say, say_json
 from safelight.errors import RecipeInvalid, UnknownRecipe
 
 if TYPE_CHECKING:
@@ -50,21 +50,48 @@ def show(name: str, /, *, as_json: AsJson = False) -> None:
     content = msgspec.to_builtins(chosen(name))
     steps = {step: {"op": said["op"], "use": said["use"]} | said for step, said in content["steps"].items()}
     ordered = {"version": content["version"], "steps": steps, "outputs": content["outputs"]}
+    if limits := {name: limit for name, limit in content["limits"].items() if limit is not None}:
+        ordered["limits"] = limits
     say(yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True).rstrip())
 
 
 @recipe.command
 def lint(file: Path, /) -> None:
-    """Check a recipe file: exit code 0, or 1 and the place that is wrong.
+    """Check a recipe file: exit code 0, or 1 and every place that is wrong.
 
     Parameters
     ----------
     file
         YAML or JSON.
     """
+    from safelight import recipes
+
+    wrong = recipes.mistakes(_read(file))
+    for mistake in wrong[:-1]:
+        say(f"{paint('wrong', RED)}  {file}: {mistake.message}")
+    if wrong:
+        raise RecipeInvalid(f"{file}: {wrong[-1].message}")
     found = _parse(file)
     outputs = ", ".join(found.outputs)
     say(f"{paint('ok', GREEN)}  {file}: {len(found.steps)} steps, outputs {outputs}")
+
+
+@recipe.command
+def ops(*, as_json: AsJson = False) -> None:
+    """List the operations that steps can name, each in a sentence; `safelight recipe schema` has their parameters."""
+    import inspect
+
+    from safelight.operations import catalogue
+
+    told = {
+        name: " ".join(inspect.cleandoc(operation.__doc__ or "").partition("\n\n")[0].split())
+        for name, operation in catalogue().items()
+    }
+    if as_json:
+        say_json(told)
+        return
+    for line in columns([["OPERATION", ""], *([name, meaning] for name, meaning in told.items())]):
+        say(line)
 
 
 @recipe.command

@@ -13,6 +13,7 @@ def serve(
     port: Annotated[int, Parameter(validator=Number(gte=0, lte=65535))] = 8000,
     data: Path | None = None,
     workers: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    insecure: Annotated[bool, Parameter(negative="", show_default=False)] = False,
 ) -> int:
     """Run Safelight on this machine, until Ctrl-C.
 
@@ -28,9 +29,12 @@ def serve(
         The folder of jobs and files, instead of SAFELIGHT_DATA.
     workers
         How many processes render, instead of SAFELIGHT_WORKERS; 0 is one a core.
+    insecure
+        Let other machines reach a Safelight that asks nobody for a key. Without, SAFELIGHT_AUTH=none listens on a
+        loopback address only.
     """
     from safelight import config
     from safelight.entrypoints import server
 
     settings = config.load(data=None if data is None else str(data), workers=workers)
-    return server.serve(settings, host, port)
+    return server.serve(settings, host, port, insecure=insecure)

@@ -14,6 +14,15 @@ DEFAULT_API: Final = "http://127.0.0.1:8000"
 Api = Annotated[
     str, Parameter(env_var="SAFELIGHT_API", help="The address of the Safelight to talk to.", negative="")
 ]
+Key = Annotated[
+    str | None,
+    Parameter(
+        env_var="SAFELIGHT_KEY",
+        help="The API key (or token) to send, where the Safelight asks for one. The variable keeps it out of `ps`.",
+        negative="",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[
     bool, Parameter(name="--json", help="Print JSON, for programs.", negative="", show_default=False)
 ]

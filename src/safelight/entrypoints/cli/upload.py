@@ -10,7 +10,7 @@ from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
-from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJson, complain
+from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJson, Key, complain
 from safelight.errors import EmptyFile, SafelightError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def upload(
     /,
     *,
     api: Api = DEFAULT_API,
+    key: Key = None,
     recipe: str | None = None,
     out: Path = Path("safelight-out"),
     wait: bool = True,
@@ -55,7 +56,7 @@ def upload(
     results: list[Result] = []
     under_way: dict[Path, str] = {}
     try:
-        with Client(api) as client, Board("Uploading", len(todo)) as board:
+        with Client(api, key=key) as client, Board("Uploading", len(todo)) as board:
             task = _Task(client, board, choice, out if wait else None, under_way)
             for result in side_by_side(task, todo, AT_ONCE):
                 report(board, result, as_json=as_json)

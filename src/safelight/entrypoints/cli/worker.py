@@ -26,7 +26,7 @@ def worker(*, stack: str | None = None, region: Region = None) -> None:
     from safelight.entrypoints import worker as working
     from safelight.entrypoints.process import log_to_stderr
 
-    settings = config.load(backend="aws", **_of_stack(stack, region))
+    settings = config.load(backend="aws", **of_stack(stack, region))
     log_to_stderr("worker", settings.log_level)
     with bootstrap.build(settings) as system:
         stop = working.Stop(system)
@@ -37,7 +37,7 @@ def worker(*, stack: str | None = None, region: Region = None) -> None:
         working.run(system.service, f"{socket.gethostname()}-{os.getpid()}", stop)
 
 
-def _of_stack(stack: str | None, region: str | None) -> dict[str, Any]:
+def of_stack(stack: str | None, region: str | None) -> dict[str, Any]:
     """The settings that the stack's outputs give."""
     if stack is None:
         return {"region": region}
