@@ -55,6 +55,10 @@ class Journeys:
                 headers=failing,
                 check=False,
             )
+            # One that was canceled may have come meanwhile: a retry looks for it.
+            canceled = self._ask(http, "POST", "/uploads")
+            self._ask(http, "POST", f"/jobs/{canceled['jobId']}/cancel")
+            self._ask(http, "POST", f"/jobs/{canceled['jobId']}/retry")
             self._unfinished(made["jobId"])
             # An original that is gone is told from one that may not be seen.
             self._erase_original(other_of := self._ask(http, "POST", "/uploads"))
@@ -160,7 +164,7 @@ class Journeys:
         return self._wait(http, made["jobId"], "COMPLETED")
 
     def _wait(self, http: httpx.Client, job_id: str, status: str) -> dict[str, Any]:
-        end, job = time.monotonic() + 30, None
+        end, job = time.monotonic() + 60, None
         while time.monotonic() < end:
             job = self._ask(http, "GET", f"/jobs/{job_id}")
             if job["status"] == status:

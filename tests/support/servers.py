@@ -8,7 +8,8 @@
 `make test` installs the first two from hashed requirements into `.venv-emulator`, which holds none of the project's
 packages: a function that misses one fails there as it would on AWS. `make servers` fetches the two that need Java.
 A server that is not installed raises `Absent`, with the reason; the tests that need it are skipped with that reason.
-Only the very process that was started is ended, and the kernel ends it if the tests are killed.
+A server is a process group of its own: what it has started goes with it, and nothing else does. If the tests are
+killed, the kernel ends it.
 """
 
 import ctypes
@@ -24,7 +25,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -48,25 +49,21 @@ class Broken(Exception):
 def emulator(*, region: str = REGION) -> Iterator[str]:
     """Ministack. It checks signatures and policies as AWS does; the user `test` may do everything."""
     python = _installed(HOME / "bin" / "python", "make test")
-    # It unpacks every function again and again, and leaves all of it behind.
-    with tempfile.TemporaryDirectory(prefix="emulator-", ignore_cleanup_errors=True) as scratch:
-        yield from _emulator(python, region, scratch)
-
-
-def _emulator(python: Path, region: str, scratch: str) -> Iterator[str]:
     port = free_port()
-    settings = {
-        "AUTH": "true",
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        "LOG_LEVEL": "WARNING",
-        "MINISTACK_REGION": region,
-        "SFTP_ENABLED": "0",
-        "TMPDIR": scratch,
-    }
-    with _running([str(python), "-m", "ministack"], port, "/_ministack/health", settings) as url:
-        yield url
+    # It unpacks every function again and again, and leaves all of it behind.
+    with _scratch("emulator-") as scratch:
+        settings = {
+            "AUTH": "true",
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "LOG_LEVEL": "WARNING",
+            "MINISTACK_REGION": region,
+            "SFTP_ENABLED": "0",
+            "TMPDIR": str(scratch),
+        }
+        with _running([str(python), "-m", "ministack"], port, "/_ministack/health", settings) as url:
+            yield url
 
 
 @contextmanager
@@ -80,7 +77,7 @@ def seaweedfs() -> Iterator[str]:
     }
     names = ("s3", "master", "volume", "filer")
     ports = free_ports(2 * len(names) + 1)
-    with tempfile.TemporaryDirectory(prefix="seaweedfs-") as data:
+    with _scratch("seaweedfs-") as data:
         config = Path(data, "s3.json")
         config.write_text(json.dumps({"identities": [identity]}))
         command = [
@@ -167,6 +164,7 @@ def _running(command: Sequence[str], port: int, ready: str, settings: dict[str, 
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            process_group=0,
             preexec_fn=_end_with_tests if sys.platform == "linux" else None,  # noqa: PLW1509 - it takes no lock
         )
         try:
@@ -176,12 +174,24 @@ def _running(command: Sequence[str], port: int, ready: str, settings: dict[str, 
                 raise Broken(f"{Path(command[0]).name} did not start: {said}")
             yield url
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # At once, for it has nothing to lose. Its id can be nobody else's until it has been waited for.
+            with suppress(ProcessLookupError, PermissionError):  # it has ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def _scratch(prefix: str) -> Iterator[Path]:
+    """A folder that is gone when the block has ended, also if what was killed a moment ago is still writing to it."""
+    folder = Path(tempfile.mkdtemp(prefix=prefix))
+    try:
+        yield folder
+    finally:
+        tries = 100
+        while folder.exists():
+            tries -= 1
+            shutil.rmtree(folder, ignore_errors=tries > 0)
+            time.sleep(0.05)
 
 
 def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:

@@ -76,7 +76,7 @@ class Emulated:
 
     def deploy(self, stack: str, **parameters: str) -> Done:
         """`safelight deploy`, for the Python that runs the emulator."""
-        given = {"Runtime": runtime(), "Architecture": ARCHITECTURE} | parameters
+        given = {"Runtime": runtime(), "Architecture": ARCHITECTURE, "AuthMode": "none"} | parameters
         words = [word for name, value in given.items() for word in ("--parameter", f"{name}={value}")]
         return self.run("deploy", "--stack", stack, "--yes", "--json", *words)
 

@@ -47,6 +47,11 @@ class Account:
                 self._clients[service] = self._session.client(service, config=self._config)
         return self._clients[service]
 
+    @property
+    def is_aws(self) -> bool:
+        """Whether this is AWS itself, and not something that stands in for it."""
+        return ".amazonaws.com" in self.client("lambda").meta.endpoint_url
+
     @cached_property
     def id(self) -> str:
         """The account's twelve digits. The first thing that is asked: it shows whether the credentials are good."""

@@ -8,24 +8,28 @@ each piece named to CloudFormation. The change set that follows makes the rest a
 import json
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from safelight.entrypoints.deploy import material
 from safelight.entrypoints.deploy.account import Account, Names
-from safelight.entrypoints.deploy.border import absent, spoken
+from safelight.entrypoints.deploy.remains import has_bucket, has_table, owner_of
+from safelight.errors import ConfigurationError
 
 
 def left_behind(account: Account, names: Names) -> dict[str, dict[str, str]]:
-    """The data that is there, by its name in the template: type and identifier, as CloudFormation wants them."""
+    """The data that is there, by its name in the template: type and identifier, as CloudFormation wants them.
+
+    Raise ConfigurationError if a bucket of that name is there that no stack of ours has made.
+    """
     uploads, processed = names.data_buckets
     jobs, records = names.tables
-    wanted = {
-        "UploadsBucket": {"BucketName": uploads},
-        "ProcessedBucket": {"BucketName": processed},
-        "JobsTable": {"TableName": jobs},
-        "RecordsTable": {"TableName": records},
-    }
-    return {resource: name for resource, name in wanted.items() if _is_there(account, **name)}
+    buckets = {"UploadsBucket": uploads, "ProcessedBucket": processed}
+    tables = {"JobsTable": jobs, "RecordsTable": records}
+    found = {what: {"BucketName": name} for what, name in buckets.items() if has_bucket(account, name)}
+    for each in found.values():
+        if owner_of(account, each["BucketName"]) is None:
+            raise ConfigurationError(
+                f"The bucket {each['BucketName']} is there and is not Safelight's; choose another --parameter AppName=…"
+            )
+    return found | {what: {"TableName": name} for what, name in tables.items() if has_table(account, name)}
 
 
 def importing(found: dict[str, dict[str, str]]) -> dict[str, Any]:
@@ -50,17 +54,3 @@ def importing(found: dict[str, dict[str, str]]) -> dict[str, Any]:
             for resource, identifier in found.items()
         ],
     }
-
-
-def _is_there(account: Account, *, BucketName: str = "", TableName: str = "") -> bool:  # noqa: N803 (AWS's names)
-    with spoken():
-        try:
-            if BucketName:
-                account.client("s3").head_bucket(Bucket=BucketName, ExpectedBucketOwner=account.id)
-            else:
-                account.client("dynamodb").describe_table(TableName=TableName)
-        except ClientError as error:
-            if absent(error):
-                return False
-            raise
-    return True

@@ -1,5 +1,6 @@
 """What AWS says, in one sentence that the operator can act on. Everything here ends as ConfigurationError."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -41,6 +42,9 @@ QUOTA: Final = frozenset(
     }
 )
 ABSENT: Final = frozenset({"404", "NoSuchBucket", "NotFound", "ResourceNotFoundException", "NoSuchTagSet"})
+
+_QUOTA_SAID: Final = re.compile(r"quota|limit|too many|below its minimum value", re.IGNORECASE)
+_TAKEN_SAID: Final = re.compile(r"already exists|AlreadyExists|is not available|already own", re.IGNORECASE)
 
 
 @contextmanager
@@ -86,6 +90,15 @@ def absent(error: aws.ClientError) -> bool:
     return code in ABSENT or "NonExistent" in code or "does not exist" in _message(error)
 
 
+def advice(reason: str) -> str | None:
+    """What helps if CloudFormation can not make something for this reason, or None."""
+    if _TAKEN_SAID.search(reason):
+        return "choose another --parameter AppName=…"
+    if _QUOTA_SAID.search(reason):
+        return "ask AWS to raise that quota, or ask for less"
+    return None
+
+
 def _message(error: aws.ClientError) -> str:
     return str(error.response.get("Error", {}).get("Message", "")).strip().rstrip(".")
 
@@ -95,7 +108,10 @@ def _refusal(error: aws.ClientError) -> str:
     if code in EXPIRED:
         return "Your AWS session has expired; sign in again (aws sso login) and repeat the command."
     if code in UNKNOWN:
-        return "AWS does not know these credentials; look at AWS_PROFILE or sign in again, then repeat the command."
+        return (
+            "AWS does not know these credentials; look at AWS_PROFILE, at the region (the account may not have it "
+            "enabled), or sign in again."
+        )
     if code in FORBIDDEN:
         return f"These credentials may not call {call}; ask for that permission, or use others (AWS_PROFILE)."
     if code in QUOTA:

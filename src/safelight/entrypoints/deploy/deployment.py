@@ -1,5 +1,6 @@
 """The two journeys: from nothing to a running stack, and back to nothing."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -7,13 +8,12 @@ from safelight.entrypoints.deploy import adoption, artifact, material, parameter
 from safelight.entrypoints.deploy.account import Account, Names
 from safelight.entrypoints.deploy.artifact import Target
 from safelight.entrypoints.deploy.remains import Remain
-from safelight.entrypoints.deploy.stack import NEVER_MADE, STEADY, Change, Progress, Stack, StackFailed
+from safelight.entrypoints.deploy.stack import NEVER_MADE, STEADY, Change, Progress, Stack
 from safelight.entrypoints.deploy.storehouse import Storehouse
 from safelight.errors import ConfigurationError, SafelightError
 
-
-LAST_LOOKS: Final = 10
-"""A function that was running when its log group went makes it anew with its last lines: so one looks again."""
+PATIENCE: Final = 90.0
+"""Seconds for which one looks again: AWS shows for a while what is gone, and the name of a queue for a minute."""
 
 
 class Audience(Protocol):
@@ -64,11 +64,12 @@ def deploy(account: Account, name: str, given: Mapping[str, str], audience: Audi
         raise ConfigurationError(
             f"The stack {name} has the AppName {before.get('AppName')}, and names can not change; use another --stack."
         )
-    _refuse_taken(account, stack, names)
+    _refuse_old_runtime(account, value("Runtime"))
     storehouse = Storehouse(account, names.bucket("artifacts"), name)
+    made_storehouse = not storehouse.exists()
+    _refuse_taken(account, stack, names)
     zipped = artifact.build(Target(value("Runtime"), value("Architecture")), say=audience.say)
 
-    made_storehouse = not storehouse.exists()
     try:
         if made_storehouse:
             storehouse.make()
@@ -98,29 +99,32 @@ def _change(
     audience: Audience,
 ) -> Deployed:
     new = stack.status is None
-    if new and (found := adoption.left_behind(account, names)):
-        _adopt(stack, found, wanted, audience)
-    kind = "CREATE" if stack.status is None else "UPDATE"
-    known = stack.parameters()
-    change_set = stack.prepare(kind, parameters=_parameters(wanted, known), TemplateURL=template)
-    if change_set is None:
-        return Deployed(stack.outputs(), changed=False)
+    try:
+        if new and (found := adoption.left_behind(account, names)):
+            _adopt(stack, found, wanted, audience)
+        kind = "CREATE" if stack.status is None else "UPDATE"
+        known = stack.parameters()
+        change_set = stack.prepare(kind, parameters=_parameters(wanted, known), TemplateURL=template)
+        if change_set is None:
+            return Deployed(stack.outputs(), changed=False)
+        _agree(stack, change_set, audience)
+        stack.carry_out(change_set, audience.tell)
+    except BaseException:
+        if new and stack.status is not None:
+            audience.say("Removing what was made")
+            stack.delete(audience.tell)
+        raise
+    return Deployed(stack.outputs(), changed=True)
+
+
+def _agree(stack: Stack, change_set: str, audience: Audience) -> None:
+    """Raise Declined if the audience does not agree, and leave no change set behind."""
     try:
         if not audience.agrees_to(stack.changes(change_set)):
             raise Declined
     except BaseException:
         stack.discard(change_set)
-        if new:
-            stack.delete()
         raise
-    try:
-        stack.carry_out(change_set, audience.tell)
-    except StackFailed:
-        if new:
-            audience.say("Removing what was made")
-            stack.delete(audience.tell)
-        raise
-    return Deployed(stack.outputs(), changed=True)
 
 
 def _adopt(
@@ -167,6 +171,14 @@ def _refuse_foreign(stack: Stack) -> None:
         raise ConfigurationError(f"The stack {stack.name} is not Safelight's; choose another --stack.")
 
 
+def _refuse_old_runtime(account: Account, runtime: str) -> None:
+    """Raise ConfigurationError where the codecs can not run: they need glibc 2.28, Lambda's python3.11 has 2.26."""
+    if runtime == "python3.11" and account.is_aws:
+        raise ConfigurationError(
+            "Lambda's python3.11 is too old for the codecs; give --parameter Runtime=python3.12, or a later one."
+        )
+
+
 def _refuse_taken(account: Account, stack: Stack, names: Names) -> None:
     """Raise ConfigurationError if the names belong to another stack that is there."""
     owner = remains.owner_of(account, names.bucket("artifacts"))
@@ -209,22 +221,34 @@ def destroy(account: Account, name: str, audience: Audience, *, keep_data: bool)
     removal.delete_stack(stack, audience.say, audience.tell)
     if not keep_data:
         removal.delete_data(account, names, found, audience.say)
-    for _ in range(LAST_LOOKS):
-        left = [each for each in remains.look(account, names, name) if each.name not in data]
-        if not _removed(account, names, left, audience):
-            break
-    return left
+    return _last_looks(account, names, name, data, audience)
 
 
-def _removed(account: Account, names: Names, left: list[Remain], audience: Audience) -> bool:
-    """Remove what no stack removes: the artifacts, and logs of functions that were still running when theirs went."""
-    buckets = [each.name for each in left if each.name == names.bucket("artifacts")]
-    groups = [each.name for each in left if each.kind == "log group"]
-    for bucket in buckets:
-        removal.delete_bucket(account, bucket, audience.say)
-    for group in groups:
-        removal.delete_log_group(account, group, audience.say)
-    return bool(buckets or groups)
+def _last_looks(
+    account: Account, names: Names, stack: str, data: set[str], audience: Audience
+) -> list[Remain]:
+    """Remove what no stack removes, and look until nothing is left twice in a row, or patience ends.
+
+    Twice, because a service may make the log group of a function that was still running anew, for its last lines. AWS
+    does not: the functions may not make log groups.
+    """
+    end, clean = time.monotonic() + PATIENCE, 0
+    while True:
+        left = [each for each in remains.look(account, names, stack) if each.name not in data]
+        _remove(account, names, left, audience)
+        clean = 0 if left else clean + 1
+        if clean == 2 or time.monotonic() > end:
+            return left
+        time.sleep(1.0)
+
+
+def _remove(account: Account, names: Names, left: list[Remain], audience: Audience) -> None:
+    """Remove the artifacts and logs among what is left."""
+    for each in left:
+        if each.name == names.bucket("artifacts"):
+            removal.delete_bucket(account, each.name, audience.say)
+        elif each.kind == "log group":
+            removal.delete_log_group(account, each.name, audience.say)
 
 
 def _refuse_others(account: Account, stack: Stack, names: Names) -> None:

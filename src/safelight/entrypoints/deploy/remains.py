@@ -7,7 +7,8 @@ from typing import NamedTuple
 from botocore.exceptions import ClientError
 
 from safelight.entrypoints.deploy.account import STACK_TAG, Account, Names
-from safelight.entrypoints.deploy.border import absent, spoken
+from safelight.entrypoints.deploy.border import absent, code_of, spoken
+from safelight.errors import ConfigurationError
 
 
 class Remain(NamedTuple):
@@ -53,6 +54,28 @@ def owner_of(account: Account, bucket: str) -> str | None:
     return next((str(tag["Value"]) for tag in tags if tag["Key"] == STACK_TAG), None)
 
 
+def has_bucket(account: Account, name: str) -> bool:
+    """Whether the account has this bucket. Raise ConfigurationError if another account has."""
+    with spoken():
+        try:
+            account.client("s3").head_bucket(Bucket=name, ExpectedBucketOwner=account.id)
+        except ClientError as error:
+            if absent(error):
+                return False
+            if code_of(error) == "403":
+                raise ConfigurationError(
+                    f"The bucket {name} is another account's, or hidden from these credentials; choose another "
+                    "--parameter AppName=…"
+                ) from None
+            raise
+    return True
+
+
+def has_table(account: Account, name: str) -> bool:
+    """Whether there is this table."""
+    return _there(lambda: account.client("dynamodb").describe_table(TableName=name))
+
+
 def _there(ask: Callable[[], object]) -> bool:
     """Whether asking for something by its name finds it."""
     with spoken():
@@ -71,17 +94,12 @@ _OWN_ROLES = "(RequestUpload|GetJobStatus|Dispatcher|Worker|Sweeper|Notifier)Rol
 
 
 def _buckets(account: Account, names: Names, _stack: str) -> Found:
-    s3 = account.client("s3")
-    for name in (*names.data_buckets, names.bucket("artifacts")):
-        if _there(lambda name=name: s3.head_bucket(Bucket=name)):  # type: ignore[misc]
-            yield name
+    buckets = (*names.data_buckets, names.bucket("artifacts"))
+    yield from (name for name in buckets if has_bucket(account, name))
 
 
 def _tables(account: Account, names: Names, _stack: str) -> Found:
-    db = account.client("dynamodb")
-    for name in names.tables:
-        if _there(lambda name=name: db.describe_table(TableName=name)):  # type: ignore[misc]
-            yield name
+    yield from (name for name in names.tables if has_table(account, name))
 
 
 def _queues(account: Account, names: Names, _stack: str) -> Found:

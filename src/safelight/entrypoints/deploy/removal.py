@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from safelight.entrypoints.deploy.account import Account, Names
-from safelight.entrypoints.deploy.border import absent, spoken
+from safelight.entrypoints.deploy.border import absent, code_of, spoken
 from safelight.entrypoints.deploy.remains import Remain
 from safelight.entrypoints.deploy.stack import Progress, Stack
 
@@ -40,14 +40,28 @@ def delete_bucket(account: Account, bucket: str, say: Say) -> None:
     s3 = account.client("s3")
     count = 0
     with spoken(), _gone():
-        for batch in _versions(s3, bucket):
-            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
-            count += len(batch) - len(answer.get("Errors", ()))
-        for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
-            for upload in page.get("Uploads", ()):
-                s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-        s3.delete_bucket(Bucket=bucket)
+        for last in (False, False, True):
+            count += _empty(s3, bucket)
+            try:
+                s3.delete_bucket(Bucket=bucket)
+                break
+            except ClientError as error:
+                # A URL that was signed before, or a function that still ran, has put something in meanwhile.
+                if last or code_of(error) != "BucketNotEmpty":
+                    raise
     say(f"Deleted the bucket {bucket} and {count} versions in it")
+
+
+def _empty(s3: Any, bucket: str) -> int:
+    """Erase what is in the bucket. Return how many versions and markers went."""
+    count = 0
+    for batch in _versions(s3, bucket):
+        answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": batch, "Quiet": True})
+        count += len(batch) - len(answer.get("Errors", ()))
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for upload in page.get("Uploads", ()):
+            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    return count
 
 
 def delete_table(account: Account, table: str, say: Say) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import ClientError
 
 from safelight.entrypoints.deploy.account import STACK_TAG, Account
-from safelight.entrypoints.deploy.border import spoken
+from safelight.entrypoints.deploy.border import advice, spoken
 from safelight.errors import ConfigurationError, SafelightError
 
 CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -160,13 +160,22 @@ class Stack:
             self.delete()
 
     def carry_out(self, change_set: str, tell: Callable[[Progress], None]) -> None:
-        """Execute a change set and follow it to its end. Raise StackFailed: everything is as before then."""
+        """Execute a change set and follow it to its end.
+
+        Raise StackFailed, or ConfigurationError where the operator can do something; everything is as before then.
+        """
         since = self._newest_event()
+        failures: list[Progress] = []
+
+        def noted(progress: Progress) -> None:
+            if progress.status.endswith("_FAILED"):
+                failures.append(progress)
+            tell(progress)
+
         with spoken():
             self._client.execute_change_set(ChangeSetName=change_set)
-        status = self._follow(since, tell)
-        if status not in GOOD:
-            raise StackFailed
+        if self._follow(since, noted) not in GOOD:
+            raise _failure(failures)
 
     def delete(
         self, tell: Callable[[Progress], None] = lambda _: None, *, retaining: list[str] | None = None
@@ -233,6 +242,18 @@ class Stack:
             if "does not exist" not in str(error):
                 with spoken():
                     raise
+
+
+def _failure(failures: list[Progress]) -> SafelightError:
+    """What went wrong first: what came after it was only called off."""
+    if not failures:
+        return StackFailed()
+    first, reason = failures[0], " ".join(failures[0].reason.split()).rstrip(".")
+    what = f"{first.resource} could not be made or changed: {reason}"
+    help_ = advice(reason)
+    if help_:
+        return ConfigurationError(f"{what}; {help_}. Everything is as it was before.")
+    return StackFailed(f"{what}. Everything is as it was before.")
 
 
 def _pauses() -> Iterator[float]:

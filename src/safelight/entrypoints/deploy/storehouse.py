@@ -6,8 +6,8 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from safelight.entrypoints.deploy.account import STACK_TAG, Account
-from safelight.entrypoints.deploy.border import absent, code_of, spoken
-from safelight.errors import ConfigurationError
+from safelight.entrypoints.deploy.border import absent, spoken
+from safelight.entrypoints.deploy.remains import has_bucket
 
 
 class Storehouse:
@@ -21,19 +21,7 @@ class Storehouse:
 
     def exists(self) -> bool:
         """Whether it is there. Raise ConfigurationError if somebody else's is."""
-        with spoken():
-            try:
-                self._s3.head_bucket(Bucket=self.bucket, ExpectedBucketOwner=self._account.id)
-            except ClientError as error:
-                if absent(error):
-                    return False
-                if code_of(error) == "403":
-                    raise ConfigurationError(
-                        f"The bucket {self.bucket} is another account's, or hidden from these credentials; choose "
-                        "another --parameter AppName=…"
-                    ) from None
-                raise
-        return True
+        return has_bucket(self._account, self.bucket)
 
     def make(self) -> None:
         """Make it: private, encrypted, for TLS only."""
@@ -53,7 +41,7 @@ class Storehouse:
             self._s3.put_public_access_block(
                 Bucket=self.bucket, PublicAccessBlockConfiguration=dict.fromkeys(blocked, True)
             )
-            if self._account.client("s3").meta.endpoint_url.startswith("https:"):
+            if self._s3.meta.endpoint_url.startswith("https:"):
                 self._s3.put_bucket_policy(Bucket=self.bucket, Policy=policy)
 
     def keep(self, key: str, path: Path) -> None:
@@ -64,7 +52,8 @@ class Storehouse:
             except ClientError as error:
                 if not absent(error):
                     raise
-                self._s3.upload_file(str(path), self.bucket, key)
+                with path.open("rb") as file:
+                    self._s3.put_object(Bucket=self.bucket, Key=key, Body=file)
 
     def keep_template(self, path: Path) -> str:
         """Upload the template and return its URL, as CloudFormation takes it."""
