@@ -7,10 +7,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PIP_LOCKED := $(PIP) install --no-build-isolation --require-hashes
 DEPS := $(VENV)/.deps
 READY := $(VENV)/.ready
+NATIVE := $(VENV)/.native
 EMULATOR := .venv-emulator
 EMULATOR_READY := $(EMULATOR)/.ready
 CHECKOV := .venv-checkov
 CHECKOV_READY := $(CHECKOV)/.ready
+FUZZ := .venv-fuzz
+FUZZ_READY := $(FUZZ)/.ready
+SECONDS ?= 60
 CODE := $(wildcard src tests scripts benchmarks)
 TYPED := $(wildcard src tests scripts)
 
@@ -26,25 +30,33 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test infra checkov servers check bench bench-aws lock clean
+.PHONY: help run demo test native infra hostile fuzz checkov servers check faults kills bench load soak bench-aws lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-run: $(READY) ## Start Safelight on this machine; ARGS="--port 8001" for another port
+run: $(READY) $(NATIVE) ## Start Safelight on this machine; ARGS="--port 8001" for another port
 	$(BIN)/safelight serve $(ARGS)
 
-demo: $(READY) ## Send one picture through the pipeline; PHOTO=path for your own
+demo: $(READY) $(NATIVE) ## Send one picture through the pipeline; PHOTO=path for your own
 	$(BIN)/safelight demo $(if $(PHOTO),"$(PHOTO)")
 
-test: $(READY) $(EMULATOR_READY) ## Run every test; ARGS="-k name" to choose
+test: $(READY) $(NATIVE) $(EMULATOR_READY) ## Run every test; ARGS="-k name" to choose
 	$(BIN)/python -m pytest $(ARGS)
+
+native: $(READY) $(NATIVE) ## Build the accelerator for marks on JPEGs, if cargo is here
 
 infra: $(READY) $(EMULATOR_READY) checkov ## Test the AWS side at length: every right of every role, every journey on the stack
 	SAFELIGHT_TEST_INFRA=all $(BIN)/python -m pytest tests/infra $(ARGS)
 
 checkov: $(CHECKOV_READY) ## Look for weak settings in the template; infra/checkov.yaml has the exceptions
 	$(CHECKOV)/bin/checkov --config-file infra/checkov.yaml --file infra/template.yaml
+
+hostile: $(READY) ## Attack a running Safelight with every hostile file and 4,000 broken ones
+	SAFELIGHT_TEST_MUTANTS=4000 $(BIN)/python -m pytest -s tests/hostile $(ARGS)
+
+fuzz: $(READY) $(FUZZ_READY) ## Fuzz the parsers of strangers' bytes; SECONDS=60 for each, ARGS="header key" for some
+	PYTHONPATH=$(FUZZ):. $(BIN)/python -m tests.fuzz $(SECONDS) $(ARGS)
 
 servers: $(READY) $(EMULATOR_READY) ## Fetch two more servers for the tests; needs Java and Maven
 	$(BIN)/python -m tests.support.jars
@@ -56,11 +68,23 @@ check: $(READY) ## Lint, formatting, types, layers, docs in step with the code
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/docs.py --check
 
+faults: $(READY) ## Break Safelight in every known way, and see the tests notice: prints the table
+	$(BIN)/python -m tests.faults.mutants
+
+kills: $(READY) ## 300 kills over 1,000 jobs, a crash at every point every time: ten minutes
+	SAFELIGHT_TEST_FAULTS=all $(BIN)/python -m pytest tests/faults -o log_cli=true --log-cli-level=WARNING $(ARGS)
+
 bench: $(READY) ## Measure against peers, in one run
 	$(BIN)/python benchmarks/run.py
 
 bench-aws: $(READY) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
 	PYTHONPATH=. $(BIN)/python benchmarks/aws.py
+
+load: $(READY) ## 1,000 and 10,000 jobs from 64 clients: all ended, none lost, memory, p99
+	$(BIN)/python benchmarks/load.py 1000 10000
+
+soak: $(READY) ## 100,000 small jobs that are erased after a minute: does anything grow? Half an hour
+	$(BIN)/python benchmarks/load.py soak 100000
 
 lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=1 for newer versions
 	$(PIP_LOCKED) -r requirements/lock.txt
@@ -71,9 +95,10 @@ lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=
 	$(call compile,lock) --group lock
 	$(call compile,emulator) --group emulator
 	$(call compile,checkov) --group checkov
+	$(call compile,fuzz) --group fuzz
 
 clean: ## Remove .venv, caches and build products
-	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) build dist native/target .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # One requirement file: every platform and Python that we support, every version with its hashes, no address.
@@ -96,6 +121,16 @@ $(READY): $(DEPS) pyproject.toml
 	@$(PIP) install --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# The accelerator, a package of its own (native/), without which everything works. It has no dependency: nothing is
+# fetched. SAFELIGHT_SPLICE=off leaves it unused.
+$(NATIVE): $(DEPS) $(wildcard native/*.toml native/*.py native/src/*.rs native/src/*/*.rs)
+	@if ! command -v cargo >/dev/null; then \
+		echo 'No cargo here (https://rustup.rs): JPEGs will be decoded whole, which is slower' >&2; \
+	elif echo 'Building safelight-splice, once: about half a minute' && \
+		$(PIP) install --no-build-isolation --no-deps --no-index --force-reinstall ./native; then \
+		touch $@; \
+	else echo 'safelight-splice could not be built: JPEGs will be decoded whole, which is slower' >&2; fi
+
 # What stands in for AWS, apart from the project's packages. Without it, the tests that need it are skipped and say so.
 $(EMULATOR_READY): requirements/emulator.txt
 	@echo 'Setting up $(EMULATOR), once: about half a minute'
@@ -109,4 +144,9 @@ $(CHECKOV_READY): requirements/checkov.txt
 	@echo 'Setting up $(CHECKOV), once: about a minute'
 	@$(PYTHON) -m venv --clear $(CHECKOV)
 	@$(CHECKOV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+# A folder beside the packages: it is one library, and the newest Python has none of it.
+$(FUZZ_READY): requirements/fuzz.txt
+	@$(PIP) install --require-hashes --upgrade --target $(FUZZ) -r $<
 	@touch $@

@@ -34,9 +34,19 @@ def canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", match[0]).lower()
 
 
-def test_the_six_requirement_files_are_there() -> None:
-    """There is a requirement file for building, running, AWS, development, the test servers and locking."""
-    assert [path.stem for path in REQUIREMENTS] == ["aws", "base", "build", "dev", "emulator", "lock"]
+def test_the_eight_requirement_files_are_there() -> None:
+    """Building, running, AWS, looking at the template, development, the test servers, fuzzing and locking have one
+    each."""
+    assert [path.stem for path in REQUIREMENTS] == [
+        "aws",
+        "base",
+        "build",
+        "checkov",
+        "dev",
+        "emulator",
+        "fuzz",
+        "lock",
+    ]
 
 
 @each_file
@@ -56,9 +66,9 @@ def test_requirements_name_no_place(path: Path) -> None:
 
 @each_file
 def test_requirement_files_agree(path: Path) -> None:
-    """What is tested is what is deployed: no file pins another version than the one in dev.txt. The test servers live
-    in an environment of their own."""
-    if path.stem == "emulator":
+    """What is tested is what is deployed: no file pins another version than the one in dev.txt. The test servers and
+    checkov live in environments of their own."""
+    if path.stem in ("checkov", "emulator"):
         return
     tested = pins(ROOT / "requirements/dev.txt")
     assert [name for name, version in pins(path).items() if tested.get(name, version) != version] == []
