@@ -3,6 +3,7 @@
     SafelightError
     ├── RequestError                   the caller can mend it; becomes a 4xx (or a 503 that asks to come back)
     │   ├── InvalidRequest             invalid_request
+    │   ├── ConflictingFields          conflicting_fields
     │   ├── MissingJobId               missing_job_id
     │   ├── NotAuthenticated           not_authenticated
     │   ├── ScopeMissing               scope_missing
@@ -75,6 +76,12 @@ class InvalidRequest(RequestError):
     """The request is not of the expected form; see the API reference for the fields of this call."""
 
     code = "invalid_request"
+
+
+class ConflictingFields(RequestError):
+    """Each field of the request is right by itself, and they do not go together; leave one of them out."""
+
+    code = "conflicting_fields"
 
 
 class MissingJobId(RequestError):

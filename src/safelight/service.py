@@ -22,6 +22,7 @@ from safelight.errors import (
     BlobNotFound,
     ChecksumMismatch,
     ClaimLost,
+    ConflictingFields,
     EmptyFile,
     FileError,
     InvalidRequest,
@@ -124,7 +125,7 @@ class Service:
         """Create the job of an upload; `upload_link` gives its URL.
 
         Raise Overloaded, QuotaUsedUp, TooLarge for a declared size over the limit, UnknownRecipe, RecipeInvalid,
-        InvalidRequest.
+        ConflictingFields, InvalidRequest.
         """
         self._refuse_overload()
         if request.size is not None and request.size > self.settings.max_bytes:
@@ -134,7 +135,7 @@ class Service:
         if request.size == 0:
             raise EmptyFile("An empty file can not be processed; declare the size that the file really has.")
         if request.method == "POST" and not request.overwrite:
-            raise InvalidRequest(
+            raise ConflictingFields(
                 "overwrite: false goes with method PUT; forms can not promise it everywhere."
             )
         recipe = self._publish(request.recipe)

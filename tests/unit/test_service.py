@@ -6,6 +6,7 @@ import pytest
 from tests.unit.pipeline import ME, Pipeline
 
 from safelight.errors import (
+    ConflictingFields,
     EmptyFile,
     InvalidRequest,
     JobNotFound,
@@ -84,7 +85,7 @@ def test_what_was_declared_is_signed(pipeline: Pipeline) -> None:
 
 def test_a_form_can_not_promise_not_to_overwrite(pipeline: Pipeline) -> None:
     """`overwrite: false` with method POST is refused before there is a job: storage could not keep that promise."""
-    with pytest.raises(InvalidRequest, match="PUT"):
+    with pytest.raises(ConflictingFields, match="PUT"):
         pipeline.request(method="POST", overwrite=False)
     assert pipeline.service.list_jobs(ME).items == ()
 

@@ -138,6 +138,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         errors=(
             *KEY_ERRORS,
             *RECIPE_ERRORS,
+            errors.ConflictingFields,
             errors.EmptyFile,
             errors.TooLarge,
             errors.Overloaded,

@@ -49,6 +49,7 @@ class Kind(msgspec.Struct, frozen=True):
 
 KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.InvalidRequest: Kind(400, "Invalid request"),
+    errors.ConflictingFields: Kind(422, "Fields in conflict"),
     errors.MissingJobId: Kind(400, "Missing jobId parameter"),
     errors.NotAuthenticated: Kind(401, "Not authenticated"),
     errors.ScopeMissing: Kind(403, "Scope missing"),
