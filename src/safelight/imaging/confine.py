@@ -3,10 +3,10 @@
     limits      address space, CPU time, file size, no core dumps         every POSIX system
     orphan      it dies with its parent                                   Linux
     privileges  no program can give it rights that it does not have       Linux
+    landlock    no file, TCP port or signal, whatever the filter misses   Linux from 5.13 on
     syscalls    only those that drawing needs: no paths, sockets, forks   Linux on x86-64 and arm64
 
-A lock that the system refuses is left out, and `confine` says which ones hold. Under the last one there is nothing
-left for Landlock to do: no path can be opened, named or changed.
+A lock that the system refuses is left out, and `confine` says which ones hold.
 """
 
 import ctypes
@@ -20,6 +20,7 @@ from functools import cache
 from typing import Final
 
 from safelight.config import Settings
+from safelight.imaging import landlock
 
 # <linux/prctl.h>
 _PR_SET_PDEATHSIG: Final = 1
@@ -38,6 +39,7 @@ def prepare() -> None:
     """Make once, before forking, what all children need for their locks."""
     _code()
     _libc()
+    landlock.rights()
 
 
 def confine(settings: Settings, parent: int) -> tuple[str, ...]:
@@ -50,6 +52,8 @@ def confine(settings: Settings, parent: int) -> tuple[str, ...]:
     layers += _limit(settings)
     if _prctl(_PR_SET_NO_NEW_PRIVS, 1):
         layers.append("privileges")
+        if landlock.give_up():
+            layers.append("landlock")
     if _filter_syscalls():
         layers.append("syscalls")
     return tuple(layers)

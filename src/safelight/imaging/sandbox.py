@@ -4,8 +4,9 @@
       └──────────── recipe and descriptors ──────▶ ┘ draws into the files that it was handed, answers, dies
 
 The worker sends the job straight to the waiting child, and asks the zygote for the next one when it has the drawing:
-while results are stored, nobody waits for a fork. Bytes never pass a socket: the child maps the original's descriptor and
-writes to files in memory that the worker made. The worker believes nothing of the answer that it can know by itself.
+while results are stored, nobody waits for a fork. Bytes never pass a socket: the child maps the original's descriptor
+and writes to files in memory that the worker made; the worker watches that together they do not grow beyond the limit.
+It believes nothing of the answer that it can know by itself.
 """
 
 import contextlib
@@ -29,13 +30,14 @@ from safelight.config import Settings
 from safelight.errors import (
     AttemptError,
     FileError,
+    OutputTooLarge,
     RenderCrashed,
     RendererUnavailable,
     RenderTimedOut,
     SafelightError,
 )
 from safelight.imaging import confine, wire
-from safelight.imaging.drawing import Drawing, digest, finish, new_file
+from safelight.imaging.drawing import Drawing, check_total, digest, finish, new_file
 from safelight.model import Source
 from safelight.ports import Rendering
 from safelight.recipes import Recipe, parse
@@ -126,7 +128,9 @@ class Zygote:
     def _answer(self) -> None:
         asked = self._asked.pop(0)
         if asked is wire.End:
-            self._code = wire.receive(self._channel, wire.Ended).code
+            ended = wire.receive(self._channel, wire.Ended)
+            self._code = ended.code
+            log.debug("a child ended", extra=msgspec.structs.asdict(ended))
             return
         numbers: list[int] = []
         forked = wire.receive(self._channel, wire.Forked, numbers)
@@ -163,7 +167,7 @@ class SandboxedRenderer:
         plan = _plan(recipe)
         with self._turn, contextlib.ExitStack() as stack:
             zygote, child = self._ready()
-            outputs = [stack.enter_context(new_file()) for _ in plan.outputs]
+            outputs = [stack.enter_context(new_file()) for _ in plan.files()]
             answer, source = self._work(zygote, child, wire.Work(recipe), file, source, outputs)
             try:
                 drawing = _believed(answer)
@@ -215,7 +219,15 @@ class SandboxedRenderer:
         try:
             wire.send(child.channel, work, [part.fileno() for part in (file, *outputs)])
             source = msgspec.structs.replace(source, sha256=source.sha256 or digest(file))
-            answer = wire.receive(child.channel, wire.Drawn | wire.Refused, deadline=deadline)
+            answer = wire.receive(
+                child.channel,
+                wire.Drawn | wire.Refused,
+                deadline=deadline,
+                meanwhile=lambda: check_total(outputs, self._settings),
+            )
+        except OutputTooLarge:
+            self._bury(zygote, child)
+            raise
         except TimeoutError:
             self._bury(zygote, child)
             raise RenderTimedOut from None

@@ -1,9 +1,10 @@
 """Messages between worker, zygote and child: a length, then MessagePack; descriptors ride along (SCM_RIGHTS)."""
 
+import select
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,6 +15,9 @@ from safelight.imaging.drawing import Drawing
 MAX_BYTES: Final = 1_000_000
 MAX_FILES: Final = 64
 """More descriptors than a recipe can have outputs; Linux carries 253 at once."""
+
+LOOK_SECONDS: Final = 0.1
+"""How often a waiting worker looks after what it waits for."""
 
 _LENGTH: Final = struct.Struct("<I")
 
@@ -43,9 +47,11 @@ class Forked(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ended(msgspec.Struct, frozen=True, tag=True):
-    """Zygote to worker: how the child ended, as `os.waitstatus_to_exitcode` has it."""
+    """Zygote to worker: how the child ended, as `os.waitstatus_to_exitcode` has it, and what it took."""
 
     code: int
+    cpu_seconds: float
+    peak_bytes: int
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -84,17 +90,34 @@ def send(channel: socket.socket, message: msgspec.Struct, files: Sequence[int] =
 
 
 def receive(
-    channel: socket.socket, kind: Any, files: list[int] | None = None, *, deadline: float | None = None
+    channel: socket.socket,
+    kind: Any,
+    files: list[int] | None = None,
+    *,
+    deadline: float | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Any:
     """The next message of this kind. Its descriptors are added to `files`, and are the caller's to close.
 
-    Raise EOFError if the other end is gone, TimeoutError at the deadline (of `time.monotonic`), OSError, or ValueError
-    if it talks nonsense.
+    With a deadline (of `time.monotonic`), `meanwhile` is called every LOOK_SECONDS, and what it raises passes through.
+    Raise EOFError if the other end is gone, TimeoutError at the deadline, OSError, or ValueError if it talks nonsense.
     """
+    if deadline is not None:
+        _await(channel, deadline, meanwhile)
     (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size, files, deadline))
     if length > MAX_BYTES:
         raise ValueError(f"a message of {length} bytes")
     return msgspec.msgpack.decode(_exactly(channel, length, files, deadline), type=kind)
+
+
+def _await(channel: socket.socket, deadline: float, meanwhile: Callable[[], object]) -> None:
+    """Return when there is something to receive, or at the deadline."""
+    poll = select.poll()
+    poll.register(channel, select.POLLIN)
+    while (left := deadline - time.monotonic()) > 0:
+        if poll.poll(1000 * min(left, LOOK_SECONDS)):
+            return
+        meanwhile()
 
 
 def _exactly(channel: socket.socket, length: int, files: list[int] | None, deadline: float | None) -> bytes:

@@ -41,7 +41,7 @@ def main(worker: socket.socket) -> None:
             if isinstance(command, wire.Fork):
                 fork(worker, entry, start.settings, children)
             else:
-                wire.send(worker, wire.Ended(bury(command.pid, children)))
+                wire.send(worker, bury(command.pid, children))
     except (EOFError, ConnectionError):  # the worker is gone
         for pid in tuple(children):
             bury(pid, children)
@@ -61,12 +61,15 @@ def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[in
         wire.send(worker, wire.Forked(pid), [near.fileno()])
 
 
-def bury(pid: int, children: set[int]) -> int:
-    """Kill a child, if it lives, and return how it ended. Raise KeyError for what is no child: it is left alone."""
+def bury(pid: int, children: set[int]) -> wire.Ended:
+    """Kill a child, if it lives, and tell how it ended. Raise KeyError for what is no child: it is left alone."""
     children.remove(pid)
     os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status)
+    _, status, used = os.wait4(pid, 0)
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, the others kilobytes
+    return wire.Ended(
+        os.waitstatus_to_exitcode(status), round(used.ru_utime + used.ru_stime, 3), used.ru_maxrss * unit
+    )
 
 
 def child(worker: socket.socket, entry: Any, settings: Settings, parent: int) -> NoReturn:

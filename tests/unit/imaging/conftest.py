@@ -19,8 +19,8 @@ Render = Callable[..., Rendering]
 
 @pytest.fixture(scope="session")
 def renderer() -> Iterator[SandboxedRenderer]:
-    """One renderer for all tests that only look at pictures."""
-    renderer = SandboxedRenderer(Settings())
+    """One renderer for all tests that only look at pictures. It decodes them all; `test_splice.py` does not."""
+    renderer = SandboxedRenderer(Settings(splice="off"))
     yield renderer
     renderer.close()
 

@@ -66,7 +66,7 @@ def zygote_of(renderer: SandboxedRenderer) -> "subprocess.Popen[bytes]":
 @linux
 def test_all_locks_hold(villain: Callable[..., SandboxedRenderer]) -> None:
     """On this machine every lock holds, and the renderer says so."""
-    assert villain().start() == ("orphan", "limits", "privileges", "syscalls")
+    assert villain().start() == ("orphan", "limits", "privileges", "landlock", "syscalls")
 
 
 @linux

@@ -1,0 +1,31 @@
+"""The parsers of strangers' bytes, fed by hypothesis with anything and with good examples that were broken."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.fuzz import seeds
+from tests.fuzz.targets import TARGETS
+
+CHANGES = st.lists(st.tuples(st.integers(0, 10**6), st.binary(max_size=6), st.integers(0, 9)), max_size=8)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_good_examples_pass(name: str) -> None:
+    """What a fuzzer starts from is well-formed, and gets through the parser."""
+    for example in seeds.of(name):
+        TARGETS[name](example)
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=150)
+@given(data=st.data())
+def test_anything_is_answered(name: str, data: st.DataObject) -> None:
+    """No bytes bring a parser to anything but an answer or an error of its own."""
+    if data.draw(st.booleans()):
+        TARGETS[name](data.draw(st.binary(max_size=2000)))
+        return
+    broken = data.draw(st.sampled_from(seeds.of(name)))
+    for place, new, dropped in data.draw(CHANGES):
+        at = place % (len(broken) + 1)
+        broken = broken[:at] + new + broken[at + dropped :]
+    TARGETS[name](broken)
