@@ -16,6 +16,22 @@ def test_good_examples_pass(name: str) -> None:
         TARGETS[name](example)
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        pytest.param("recipe", b'{"\x80": 1}', id="JSON that is not UTF-8"),
+        pytest.param("recipe", b'{"a":' + b"[" * 5000, id="JSON nested too deeply"),
+        pytest.param(
+            "policy", b'{"expiration":"2030-01-01T00:00:00Z","conditions":' + b"[" * 5000, id="policy"
+        ),
+        pytest.param("header", b"\xff\xd8" + b"\xff\x01" * 2_000_000, id="markers of no length"),
+    ],
+)
+def test_what_was_found_stays_mended(name: str, data: bytes) -> None:
+    """Bytes that once brought a parser to something else."""
+    TARGETS[name](data)
+
+
 @pytest.mark.parametrize("name", TARGETS)
 @settings(max_examples=150)
 @given(data=st.data())
