@@ -74,7 +74,7 @@ faults: $(READY) ## Break Safelight in every known way, and see the tests notice
 kills: $(READY) ## 300 kills over 1,000 jobs, a crash at every point every time: ten minutes
 	SAFELIGHT_TEST_FAULTS=all $(BIN)/python -m pytest tests/faults -o log_cli=true --log-cli-level=WARNING $(ARGS)
 
-bench: $(READY) ## Measure against peers, in one run
+bench: $(READY) $(NATIVE) ## Measure against peers, in one run
 	$(BIN)/python benchmarks/run.py
 
 bench-aws: $(READY) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
