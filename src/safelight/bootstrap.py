@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from safelight.batches import Batches
 from safelight.config import PREFIX, Settings
 from safelight.dead_letters import Morgue
 from safelight.errors import ConfigurationError
@@ -143,6 +144,8 @@ class OnAws(System):
     def __init__(self, settings: Settings, ports: Ports, aws: "Aws", renderer: SandboxedRenderer) -> None:
         super().__init__(settings, ports, aws.dead_letters, renderer)
         self._aws = aws
+        self.batches = Batches(ports.records, ports.clock)
+        """Counts the ends of jobs in batches, for whoever delivers notices."""
 
     def morgue(self) -> Morgue:
         _require(self.settings, "dead_letter_url")

@@ -7,7 +7,6 @@ who seems to have reached the limit makes us look again.
 """
 
 import threading
-from collections.abc import Callable
 from hashlib import sha256
 from math import ceil
 from typing import Final, NamedTuple, Protocol
@@ -18,13 +17,11 @@ from safelight.config import Settings
 from safelight.errors import JobNotFound, QuotaUsedUp, RecordConflict, TooManyRequests
 from safelight.model import DAY, MINUTE, Value
 from safelight.ports import Clock, Ports, Records
+from safelight.rewriting import change
 
 REQUESTS: Final = "requests"
 QUOTAS: Final = "quotas"
 """Partitions of the records: counts of a minute's requests, and what callers have used up."""
-
-TRIES: Final = 10
-"""How often a count is tried to write that others of the same caller write at the same moment."""
 
 KEPT: Final = 8 * DAY
 """How long what a caller has used is remembered after its last upload: no job is open for longer."""
@@ -86,7 +83,7 @@ class InRecords:
         def one_more(value: bytes | None) -> bytes:
             return b"%d" % (int(value or b"0") + 1)
 
-        return int(_change(self._records, REQUESTS, key, one_more, expires_at=(window + 2) * MINUTE))
+        return int(change(self._records, REQUESTS, key, one_more, expires_at=(window + 2) * MINUTE))
 
 
 class RateLimit:
@@ -152,7 +149,7 @@ class Quotas:
             return msgspec.json.encode(Used(day=day, bytes=before + size, open=(*still_open, job_id)))
 
         try:
-            _change(self._ports.records, QUOTAS, _hashed(owner), taken, expires_at=now + KEPT)
+            change(self._ports.records, QUOTAS, _hashed(owner), taken, expires_at=now + KEPT)
         except RecordConflict:
             raise QuotaUsedUp("Too many uploads were asked for at the same moment; try again.") from None
 
@@ -182,24 +179,6 @@ class Quotas:
             return not self._ports.jobs.get(job_id).state.terminal
         except JobNotFound:
             return False
-
-
-def _change(
-    records: Records, partition: str, key: str, change: Callable[[bytes | None], bytes], *, expires_at: float
-) -> bytes:
-    """Write what `change` makes of the record's value, and return it. Raise RecordConflict if others, writing the same
-    record, were faster every time."""
-    for _ in range(TRIES):
-        record = records.get(partition, key)
-        value = change(None if record is None else record.value)
-        try:
-            records.put(
-                partition, key, value, expected=0 if record is None else record.version, expires_at=expires_at
-            )
-        except RecordConflict:
-            continue
-        return value
-    raise RecordConflict
 
 
 def _hashed(owner: str) -> str:

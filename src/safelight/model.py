@@ -145,6 +145,14 @@ class Failure(Value, frozen=True):
     message: str
 
 
+class InBatch(Value, frozen=True):
+    """Which batch a job belongs to, and as which of how many. `number` counts from 0."""
+
+    id: str
+    number: int
+    size: int
+
+
 class Claim(Value, frozen=True):
     """The right of one worker to write to a job until a moment. The token fences every write of the attempt."""
 
@@ -189,6 +197,7 @@ class Job(Value, frozen=True):
     last_failure: Failure | None = None
     metadata: dict[str, str] = {}
     rendered_from: str | None = None
+    batch: InBatch | None = None
     timeline: tuple[Moment, ...] = ()
 
     # --- questions ---
@@ -349,13 +358,24 @@ MOMENTS_KEPT: Final = 50
 
 
 class Notice(Value, frozen=True):
-    """That a job reached a terminal state. Stored by the same write; one id per transition."""
+    """That a job reached a terminal state. Stored by the same write; one id per transition.
+
+    Or that the last job of a batch did (`whole_batch`): then `job_id` is that job, and the id is the batch's own.
+    """
 
     id: str
     job_id: str
     owner: str
     state: JobState
     at: float
+    batch: InBatch | None = None
+    whole_batch: bool = False
+
+    @property
+    def kind(self) -> str:
+        """What happened, as receivers know it: `job.completed`, `job.failed`, `job.expired`, `job.canceled` or
+        `batch.completed`."""
+        return "batch.completed" if self.whole_batch else f"job.{self.state.lower()}"
 
 
 def notice_of(before: Job, after: Job) -> Notice | None:
@@ -368,7 +388,16 @@ def notice_of(before: Job, after: Job) -> Notice | None:
         owner=after.owner,
         state=after.state,
         at=after.updated_at,
+        batch=after.batch,
     )
+
+
+def notice_of_batch(last: Notice) -> Notice | None:
+    """The notice that a batch is over, if `last` tells of the end of its last job. It is the same whenever it is made;
+    None if that job was in no batch."""
+    if last.batch is None:
+        return None
+    return msgspec.structs.replace(last, id=f"{last.batch.id}.completed", whole_batch=True)
 
 
 class Wake(Value, frozen=True):

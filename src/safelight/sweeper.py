@@ -11,6 +11,7 @@
                       retention is over                        → erased
     files             their job is gone (orphans.py)           → removed
     notices           not delivered yet                        → delivered
+                      and it was the last job of its batch     → the batch's, too
 
 It runs every minute, in pages and in bounded time. Every step may run twice, and beside everything else.
 """
@@ -22,6 +23,7 @@ from collections.abc import Callable
 from typing import Final
 
 from safelight import faults
+from safelight.batches import Batches
 from safelight.errors import AttemptsUsedUp, JobNotFound, StorageUnavailable
 from safelight.model import HOUR, Failure, Job, JobState, Notice, Stage
 from safelight.orphans import Orphans
@@ -58,6 +60,7 @@ class Sweeper:
         self._settings = service.settings
         self._announce = announce
         self._orphans = orphans
+        self._batches = Batches(self._ports.records, self._ports.clock)
         self._unanswered = 0
 
     def sweep(self, *, budget: float = 45.0) -> Counter[str]:
@@ -183,6 +186,9 @@ class Sweeper:
             for notice in notices:
                 faults.reached("notice.telling")
                 try:
+                    # The batch's own first: it is this notice that brings it back if we are cut off.
+                    if whole := self._batches.completed_by(notice):
+                        self._announce(whole)
                     self._announce(notice)
                 except Exception:
                     log.exception("notice not delivered", extra={"job": notice.job_id, "notice": notice.id})

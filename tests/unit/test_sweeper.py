@@ -2,12 +2,13 @@
 
 from collections import Counter
 
+import msgspec
 import pytest
 from tests.unit.pipeline import Pipeline
 
 from safelight.errors import SafelightError, StorageUnavailable
 from safelight.heartbeat import Worker
-from safelight.model import DAY, Claim, JobState, Notice, Stage
+from safelight.model import DAY, Claim, InBatch, JobState, Notice, Stage
 from safelight.service import LOOK_FOR_UPLOAD_EVERY, TIDY_AFTER, WAKE_AGAIN_AFTER
 from safelight.sweeper import AWAY, Sweeper
 
@@ -241,3 +242,33 @@ def test_every_job_ends(pipeline: Pipeline) -> None:
     assert [pipeline.now(job).stage for job in jobs] == [Stage.DONE] * 4
     sweep(pipeline, 31 * DAY)
     assert pipeline.service.list_jobs("local").items == ()
+
+
+def test_the_end_of_a_batch_is_told_with_its_last_job() -> None:
+    """One notice when the last job of a batch ends; if telling it fails, it comes again under the same id."""
+    pipeline, told, deaf = Pipeline(), [], [True]
+
+    def announce(notice: Notice) -> None:
+        if deaf and notice.whole_batch:
+            deaf.pop()
+            raise OSError("nobody listens")
+        told.append(notice)
+
+    sweeper = Sweeper(pipeline.service, announce)
+    for number in range(2):
+        batch = InBatch(id="b", number=number, size=2)
+        job = pipeline.request()
+        pipeline.ports.jobs.update(
+            job.id,
+            lambda job, batch=batch: msgspec.structs.replace(job, batch=batch, revision=2),  # type: ignore[misc]
+        )
+        pipeline.service.cancel(job.owner, job.id)
+        sweeper.sweep()
+    assert [notice.kind for notice in told] == ["job.canceled"]
+    pipeline.clock.advance(WAKE_AGAIN_AFTER)
+    sweeper.sweep()
+    assert [notice.kind for notice in told] == ["job.canceled", "batch.completed", "job.canceled"]
+    assert told[1].id == "b.completed"
+    pipeline.clock.advance(WAKE_AGAIN_AFTER)
+    sweeper.sweep()
+    assert len(told) == 3

@@ -3,8 +3,11 @@
     {"id": "…", "type": "job.completed", "jobId": "…", "owner": "…", "state": "COMPLETED",
      "at": "2030-01-01T00:00:00.000000Z"}
 
-`type` is `job.completed`, `job.failed`, `job.expired` or `job.canceled`, and is a message attribute too, so that a
-subscription can filter by it. Delivered at least once: receivers that count go by `id`.
+    {"id": "…", "type": "batch.completed", "batchId": "…", "owner": "…", "at": "2030-01-01T00:00:00.000000Z"}
+
+`type` is `job.completed`, `job.failed`, `job.expired`, `job.canceled` or `batch.completed`, and is a message attribute
+too, so that a subscription can filter by it. A job of a batch also has its `batchId`. Delivered at least once:
+receivers that count go by `id`.
 """
 
 import json
@@ -35,11 +38,13 @@ class SnsAnnouncer:
 
 def payload_of(notice: Notice) -> dict[str, Any]:
     """What subscribers get."""
+    batch = {"batchId": notice.batch.id} if notice.batch else {}
+    job = {} if notice.whole_batch else {"jobId": notice.job_id, "state": notice.state.value}
     return {
         "id": notice.id,
-        "type": f"job.{notice.state.lower()}",
-        "jobId": notice.job_id,
+        "type": notice.kind,
+        **batch,
+        **job,
         "owner": notice.owner,
-        "state": notice.state.value,
         "at": timestamp(notice.at),
     }

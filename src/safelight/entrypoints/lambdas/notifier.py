@@ -1,4 +1,5 @@
 """The jobs table's stream: every end of a job becomes a notice on the topic, at least once, in the order of its writes.
+The end of a batch's last job becomes a second one, the batch's.
 
 The stream goes on only when a batch is done, so at the first notice that can not be delivered the rest is left for the
 next call: nothing is told twice that need not be.
@@ -19,6 +20,9 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str,
                 if notice is None:
                     continue
                 call.about(notice.job_id)
+                if whole := system().batches.completed_by(notice):
+                    system().announce(whole)
+                    call.log.info("told of a batch", extra={"notice": whole.id})
                 system().announce(notice)
             except Exception:
                 call.log.exception("not told; it is tried again")

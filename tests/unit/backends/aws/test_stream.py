@@ -7,10 +7,10 @@ import pytest
 from tests.unit.backends.aws.fake import FakeAws, error
 
 from safelight.backends.aws.jobs import item_of
-from safelight.backends.aws.sns import SnsAnnouncer
+from safelight.backends.aws.sns import SnsAnnouncer, payload_of
 from safelight.backends.aws.stream import StreamedNotices, notice_in
 from safelight.errors import StorageUnavailable
-from safelight.model import Job, JobState, Notice, RecipeRef, Stage, Upload
+from safelight.model import InBatch, Job, JobState, Notice, RecipeRef, Stage, Upload, notice_of_batch
 
 JOB = Job(
     id="j1",
@@ -94,3 +94,25 @@ def test_a_topic_that_does_not_answer_is_an_error() -> None:
     announce = SnsAnnouncer(FakeAws(error("InternalError", 500)), "arn")
     with pytest.raises(StorageUnavailable):
         announce(Notice(id="j1.2", job_id="j1", owner="ann", state=JobState.FAILED, at=2.5))
+
+
+def test_what_is_told_of_a_batch() -> None:
+    """A batch is told of by its own id, without a job; its jobs name it."""
+    last = Notice(
+        id="j1.2",
+        job_id="j1",
+        owner="ann",
+        state=JobState.FAILED,
+        at=2.5,
+        batch=InBatch(id="b1", number=1, size=2),
+    )
+    whole = notice_of_batch(last)
+    assert whole is not None
+    assert payload_of(last)["batchId"] == "b1"
+    assert payload_of(whole) == {
+        "id": "b1.completed",
+        "type": "batch.completed",
+        "batchId": "b1",
+        "owner": "ann",
+        "at": "1970-01-01T00:00:02.500000Z",
+    }

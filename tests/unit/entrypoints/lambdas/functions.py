@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.unit.pipeline import Pipeline
 
+from safelight.batches import Batches
 from safelight.model import Job, JobState, Notice, Wake
 from safelight.ports import BlobInfo
 
@@ -32,6 +33,7 @@ class OnAws(Pipeline):
 
     def __init__(self) -> None:
         super().__init__(uploads_bucket=BUCKET)
+        self.batches = Batches(self.ports.records, self.clock)
         self.told: list[Notice] = []
         self.deaf = False
 
