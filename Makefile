@@ -12,6 +12,8 @@ EMULATOR := .venv-emulator
 EMULATOR_READY := $(EMULATOR)/.ready
 CHECKOV := .venv-checkov
 CHECKOV_READY := $(CHECKOV)/.ready
+SITE := .venv-site
+SITE_READY := $(SITE)/.ready
 FUZZ := .venv-fuzz
 FUZZ_READY := $(FUZZ)/.ready
 SECONDS ?= 60
@@ -30,7 +32,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test native infra hostile fuzz checkov servers check faults kills bench load soak bench-aws lock clean
+.PHONY: help run demo test native infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -86,6 +88,9 @@ load: $(READY) ## 1,000 and 10,000 jobs from 64 clients: all ended, none lost, m
 soak: $(READY) ## 100,000 small jobs that are erased after a minute: does anything grow? Half an hour
 	$(BIN)/python benchmarks/load.py soak 100000
 
+site: $(SITE_READY) ## Make a site of docs/, in build/site
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+
 lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=1 for newer versions
 	$(PIP_LOCKED) -r requirements/lock.txt
 	$(call compile,dev) pyproject.toml --all-extras
@@ -96,9 +101,10 @@ lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=
 	$(call compile,emulator) --group emulator
 	$(call compile,checkov) --group checkov
 	$(call compile,fuzz) --group fuzz
+	$(call compile,site) --group site
 
 clean: ## Remove .venv, caches and build products
-	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) build dist native/target .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) $(SITE) build dist native/target .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # One requirement file: every platform and Python that we support, every version with its hashes, no address.
@@ -144,6 +150,12 @@ $(CHECKOV_READY): requirements/checkov.txt
 	@echo 'Setting up $(CHECKOV), once: about a minute'
 	@$(PYTHON) -m venv --clear $(CHECKOV)
 	@$(CHECKOV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+$(SITE_READY): requirements/site.txt
+	@echo 'Setting up $(SITE), once'
+	@$(PYTHON) -m venv --clear $(SITE)
+	@$(SITE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
 # A folder beside the packages: it is one library, and the newest Python has none of it.

@@ -93,6 +93,13 @@ class System:
         """The dead letters and what can be done about them. Raise ConfigurationError."""
         return Morgue(self.service, self.dead_letters)
 
+    def backup(self, target: Path) -> tuple[int, int]:  # noqa: ARG002 - one machine uses it
+        """Copy the whole store to a new folder; how many objects and bytes it has. Raise ConfigurationError."""
+        raise ConfigurationError(
+            "On AWS, tables can be restored to any second of 35 days, and buckets keep versions; "
+            "AWS Backup copies both elsewhere."
+        )
+
     def tend(self) -> None:
         """What the store needs from time to time: one process calls this every second or so."""
 
@@ -127,6 +134,9 @@ class OnOneMachine(System):
 
     def health(self) -> dict[str, bool]:
         return super().health() | {name: word == "ok" for name, word in self._embedded.health().items()}
+
+    def backup(self, target: Path) -> tuple[int, int]:
+        return self._embedded.backup(target)
 
     def tend(self) -> None:
         self._embedded.checkpoint()

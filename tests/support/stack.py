@@ -57,7 +57,7 @@ class Emulated:
         """Run one of our commands against it, as a script would."""
         done = subprocess.run(
             [*COMMAND, *words],
-            env=self._environment() | environment,
+            env=self.environment | environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -67,9 +67,11 @@ class Emulated:
 
     def start(self, *words: str) -> "subprocess.Popen[bytes]":
         """Start one of our commands that does not end by itself."""
-        return subprocess.Popen([*COMMAND, *words], env=self._environment(), stdin=subprocess.DEVNULL)
+        return subprocess.Popen([*COMMAND, *words], env=self.environment, stdin=subprocess.DEVNULL)
 
-    def _environment(self) -> dict[str, str]:
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of a command that talks to this account."""
         kept = ("PATH", "HOME", "XDG_CACHE_HOME", "PIP_", "SSL_", "REQUESTS_")
         aws = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": servers.REGION, **servers.CREDENTIALS}
         return {name: value for name, value in os.environ.items() if name.startswith(kept)} | aws

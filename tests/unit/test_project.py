@@ -34,9 +34,9 @@ def canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", match[0]).lower()
 
 
-def test_the_eight_requirement_files_are_there() -> None:
-    """Building, running, AWS, looking at the template, development, the test servers, fuzzing and locking have one
-    each."""
+def test_every_requirement_file_is_there() -> None:
+    """Building, running, AWS, looking at the template, development, the test servers, fuzzing, locking
+    and the site have one each."""
     assert [path.stem for path in REQUIREMENTS] == [
         "aws",
         "base",
@@ -46,6 +46,7 @@ def test_the_eight_requirement_files_are_there() -> None:
         "emulator",
         "fuzz",
         "lock",
+        "site",
     ]
 
 
@@ -66,9 +67,9 @@ def test_requirements_name_no_place(path: Path) -> None:
 
 @each_file
 def test_requirement_files_agree(path: Path) -> None:
-    """What is tested is what is deployed: no file pins another version than the one in dev.txt. The test servers and
-    checkov live in environments of their own."""
-    if path.stem in ("checkov", "emulator"):
+    """What is tested is what is deployed: no file pins another version than the one in dev.txt. The test servers,
+    checkov and what makes the site live in environments of their own."""
+    if path.stem in ("checkov", "emulator", "site"):
         return
     tested = pins(ROOT / "requirements/dev.txt")
     assert [name for name, version in pins(path).items() if tested.get(name, version) != version] == []

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from safelight import faults
+from safelight.backends.embedded import backup
 from safelight.backends.embedded.database import NAME as DATABASE
 from safelight.backends.embedded.database import Database
 from safelight.backends.embedded.doorbell import Announcer, ChangeReader, Doorbell
@@ -98,6 +99,11 @@ class Embedded:
     def together(self) -> AbstractContextManager[None]:
         """What this thread writes inside the block is one commit."""
         return self._database.together()
+
+    def backup(self, target: Path) -> tuple[int, int]:
+        """Copy everything to the new folder `target`, while others work; how many objects and bytes it has. Raise
+        ConfigurationError, StorageUnavailable."""
+        return backup.copy(self.data, self._database, target)
 
     # --- the server ---
 

@@ -2,8 +2,7 @@
 
 It holds the jobs, the outbox of notices, the queue and the records. Every commit is on the disk when it returns
 (write-ahead log, synchronous=FULL). Any number of processes and threads may use it at once, on one machine and on a
-local disk: SQLite's locks do not hold on network file systems. To copy it while it is in use, take all three files in
-one snapshot of the file system, or run `sqlite3 safelight.db ".backup copy.db"`.
+local disk: SQLite's locks do not hold on network file systems. `copy_to` copies it while it is in use.
 
 The log is folded back into the database only by `checkpoint()`. One process calls it, about once a second: the others
 never wait for it.
@@ -143,6 +142,20 @@ class Database:
             self._own.later.append(call)
         else:
             call()
+
+    def copy_to(self, path: Path) -> None:
+        """Write the database as it is at this moment to a new file, while others go on writing. Raise
+        StorageUnavailable."""
+        with self._connection() as connection:
+            path.touch(mode=0o600)
+            copy = apsw.Connection(str(path))
+            try:
+                with copy.backup("main", connection, "main") as backup:
+                    backup.step()
+                # One file, whole by itself: the copy is taken from one snapshot, and it has no log of its own.
+                copy.pragma("journal_mode", "delete")
+            finally:
+                copy.close()
 
     def checkpoint(self) -> None:
         """Fold the log back into the database, as far as readers allow. Never fails because others are at work."""

@@ -175,9 +175,12 @@ def _parameters(query: str) -> dict[str, str]:
     return parameters
 
 
+KEY_FILE: Final = "signing.key"
+
+
 def signing_key(data: Path) -> bytes:
     """The secret in `{data}/signing.key`, made on first use. Processes that start together agree on one."""
-    path = data / "signing.key"
+    path = data / KEY_FILE
     try:
         if not path.exists():
             temporary = path.with_name(f".signing.key.{secrets.token_hex(8)}")

@@ -14,6 +14,7 @@ from typing import Final
 from cyclopts import App, CycloptsError
 
 from safelight import __version__
+from safelight.entrypoints.cli.backup import backup
 from safelight.entrypoints.cli.demo import demo
 from safelight.entrypoints.cli.deploy import deploy, destroy, status
 from safelight.entrypoints.cli.dlq import dlq
@@ -49,6 +50,7 @@ for command in (
     jobs,
     dlq,
     sweep,
+    backup,
     render,
     recipe,
     settings,

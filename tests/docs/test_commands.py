@@ -1,0 +1,176 @@
+"""Every command block of the documentation does what the page says, in a shell, in the order of the page."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.journeys.serving import READY, environment, image, until
+from tests.support import pages, servers
+from tests.support.pages import SHELL, Block, Shell
+from tests.support.stack import ARCHITECTURE, Emulated, runtime
+
+EVERY = {page: pages.blocks(page) for page in pages.pages()}
+AWS = ("docs/how-to/aws.md",)
+LOCAL = [page for page, found in EVERY.items() if page not in AWS and any(b.language in SHELL for b in found)]
+
+PLACEHOLDERS = {
+    "sl_…": r"sl_\w{20,}",
+    "KEY_ID": r"sl_(\w{8})",
+    "UPLOAD_URL": r'"uploadUrl": ?"([^"]+)"',
+    "JOB_ID": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}",
+}
+"""What a reader fills in from what was printed before: the newest match stands for it."""
+
+
+def filled_in(text: str, said: str) -> str:
+    """The block as a reader types it."""
+    for placeholder, pattern in PLACEHOLDERS.items():
+        if placeholder in text:
+            found = list(re.finditer(pattern, said))
+            assert found, f"nothing printed so far can stand for {placeholder}"
+            last = found[-1]
+            text = text.replace(placeholder, last[last.lastindex or 0])
+    return text
+
+
+class Local:
+    """A reader on one machine, with a folder of pictures. Port 8000 is whatever port is free."""
+
+    def __init__(self, folder: Path, shell: Shell) -> None:
+        self.folder = folder
+        self.shell = shell
+        self.port = servers.free_port()
+        self._log = folder.with_name("server.log")
+
+    def do(self, block: Block) -> None:
+        """Run one block, or start the server that it starts."""
+        text = filled_in(block.text, self.shell.said).replace(":8000", f":{self.port}")
+        if block.said == "server":
+            self._serve(text)
+        elif block.language == "python":
+            (self.folder / "page.py").write_text(text, encoding="utf-8")
+            self.shell.run(f"'{sys.executable}' page.py")
+        else:
+            self.shell.run(text)
+
+    def _serve(self, text: str) -> None:
+        self._log.unlink(missing_ok=True)
+        text = re.sub(
+            r"make run|safelight serve(?: --port \d+)?", f"exec safelight serve --port {self.port}", text
+        )
+        self.shell.run('if [ "${SERVER-}" ]; then kill "$SERVER"; wait "$SERVER" || true; fi')
+        self.shell.run(f"{{ {text}\n}} >'{self._log}' 2>&1 &\nSERVER=$!")
+        until(lambda: self._log.exists() and READY in self._log.read_text())
+        self.shell.run(f"export SAFELIGHT_API=http://127.0.0.1:{self.port}")
+
+
+@contextmanager
+def reader(folder: Path, **more: str) -> Iterator[Shell]:
+    """A shell in a folder with two kinds of pictures to send; what it started ends with it."""
+    (folder / "holiday").mkdir(parents=True)
+    (folder / "beach.jpg").write_bytes(image())
+    (folder / "holiday" / "sunset.jpg").write_bytes(image())
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with Shell(folder, environment() | more | {"PATH": path}) as shell:
+        try:
+            yield shell
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.group, signal.SIGTERM)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("page", LOCAL)
+def test_the_commands_of_a_page(page: str, tmp_path: Path) -> None:
+    """They work as they stand, from the first to the last."""
+    with reader(tmp_path / "reader") as shell:
+        here = Local(tmp_path / "reader", shell)
+        for block in EVERY[page]:
+            if block.language in (*SHELL, "python") and not block.reason:
+                here.do(block)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("page", AWS)
+def test_the_commands_of_a_page_on_aws(page: str, tmp_path: Path) -> None:
+    """They take an account of the emulator from nothing to a finished picture, and back to nothing."""
+    with ExitStack() as stack:
+        try:
+            account = Emulated(stack.enter_context(servers.emulator()))
+            chosen = f"--yes --parameter Runtime={runtime()} --parameter Architecture={ARCHITECTURE}"
+        except servers.Absent as absent:
+            pytest.skip(str(absent))
+        shell = stack.enter_context(reader(tmp_path / "reader", **account.environment))
+        for block in EVERY[page]:
+            if block.language not in SHELL or block.reason:
+                continue
+            text = filled_in(block.text, shell.said)
+            text = re.sub(r"safelight deploy --stack \S+", rf"\g<0> {chosen}", text)
+            text = re.sub(r"safelight destroy --stack \S+", r"\g<0> --yes", text)
+            text = text.replace("eu-central-1", servers.REGION)
+            text = re.sub(r"https://….*amazonaws\.com", lambda _: api_of(account), text)
+            shell.run(text, within=200)
+            if "safelight deploy" in text:
+                buckets = [each["Name"] for each in account.client("s3").list_buckets()["Buckets"]]
+                account.allow_http(*(name for name in buckets if "artifacts" not in name))
+
+
+def api_of(account: Emulated) -> str:
+    """Where the emulator serves the deployed API."""
+    (api,) = account.client("apigatewayv2").get_apis()["Items"]
+    return f"{account.endpoint}/_aws/execute-api/{api['ApiId']}"
+
+
+@pytest.mark.parametrize("page", EVERY)
+def test_every_block_is_run_or_says_why_not(page: str) -> None:
+    """A block of commands names its language, and a reason if it can not be run; indented ones could hide."""
+    text = (pages.ROOT / page).read_text(encoding="utf-8")
+    outside = re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    assert (
+        re.findall(r"^    (?:safelight|make|curl|export|pip|SAFELIGHT_\w+=).*$", outside, re.MULTILINE) == []
+    )
+    for block in EVERY[page]:
+        assert block.language, f"{block} names no language"
+        assert block.said in ("", "server") or block.reason, f"{block}: {block.said!r} is not known"
+
+
+def test_json_blocks_are_json() -> None:
+    """What is shown as JSON can be read as JSON."""
+    for found in EVERY.values():
+        for block in found:
+            if block.language == "json":
+                json.loads(block.text)
+
+
+RECIPES = [b for found in EVERY.values() for b in found if b.language == "yaml" and "version: 1" in b.text]
+
+
+@pytest.mark.parametrize("block", RECIPES, ids=str)
+def test_recipes_can_be_used(block: Block, tmp_path: Path) -> None:
+    """Every recipe that a page shows passes `safelight recipe lint`, and renders a picture."""
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(block.text, encoding="utf-8")
+    (tmp_path / "beach.jpg").write_bytes(image())
+    command = [
+        sys.executable,
+        "-m",
+        "safelight.entrypoints.cli",
+        "render",
+        "beach.jpg",
+        "--recipe",
+        str(recipe),
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
+    made = list((tmp_path / "safelight-out").iterdir())
+    assert len(made) >= len(yaml.safe_load(block.text).get("outputs", ["main"]))
