@@ -85,6 +85,11 @@ def likeness(one: Image.Image, other: Image.Image) -> float:
     Wang, Bovik, Sheikh, Simoncelli: Image Quality Assessment (IEEE TIP 13(4), 2004), equation 13, with their Gaussian
     window of 1.5 pixels; the worst of the channels counts.
     """
+    return float(min(band.avg() for band in likenesses(one, other).bandsplit()))
+
+
+def likenesses(one: Image.Image, other: Image.Image) -> Any:
+    """The same for each pixel, a band a channel."""
     assert one.size == other.size, f"{one.size} is not {other.size}"
     x, y = (vips(image.convert("RGBA")).cast("float") for image in (one, other))
 
@@ -94,8 +99,7 @@ def likeness(one: Image.Image, other: Image.Image) -> float:
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     mx, my = blur(x), blur(y)
     vx, vy, vxy = blur(x * x) - mx * mx, blur(y * y) - my * my, blur(x * y) - mx * my
-    similar = ((mx * my * 2 + c1) * (vxy * 2 + c2)) / ((mx * mx + my * my + c1) * (vx + vy + c2))
-    return float(min(band.avg() for band in similar.bandsplit()))
+    return ((mx * my * 2 + c1) * (vxy * 2 + c2)) / ((mx * mx + my * my + c1) * (vx + vy + c2))
 
 
 # --- files that mean no good ------------------------------------------------------------------------------

@@ -143,11 +143,11 @@ A_LIST = "a list of avif, gif, jpeg, png or webp"
         ),
         (
             recipe(outputs={"main": {"use": "mark", "quality": 101}}),
-            "outputs.main.quality: expected keep or an integer from 1 to 100, received 101",
+            "outputs.main.quality: expected auto or keep or an integer from 1 to 100, received 101",
         ),
         (
             recipe(outputs={"main": {"use": "mark", "format": "bmp"}}),
-            f"outputs.main.format: expected avif, gif, jpeg, png, same or webp or {A_LIST}, received 'bmp'",
+            f"outputs.main.format: expected auto, avif, gif, jpeg, png, same or webp or {A_LIST}, received 'bmp'",
         ),
         (
             recipe(outputs={"../up": {"use": "mark"}}),

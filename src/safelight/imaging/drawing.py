@@ -59,7 +59,9 @@ def finish(
     sizes = check_total(files, settings)
     outputs = []
     for wanted, look, file, size in zip(recipe.files(), drawing.outputs, files, sizes, strict=True):
-        if look.format != (drawing.source.format if wanted.format == "same" else wanted.format):
+        if wanted.format != "auto" and look.format != (
+            drawing.source.format if wanted.format == "same" else wanted.format
+        ):
             raise ValueError(f"{wanted.format} was wanted and {look.format} drawn")
         extension, content_type = TYPES[look.format]
         file.seek(0)

@@ -5,8 +5,9 @@ fast as the decoder in libvips' wheel) and writes JPEG (it takes the original's 
 loader is called by its name: no library may guess what a file is. Each frame of an animation is a picture of its own.
 """
 
-import os
+import io
 from collections.abc import Callable
+from functools import partial
 from mmap import mmap
 from typing import IO, Any, Final, Literal, cast
 
@@ -14,7 +15,6 @@ import msgspec
 import pyvips
 from PIL import AvifImagePlugin, Image, ImageSequence, JpegImagePlugin
 
-from safelight.errors import Unprocessable
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.operations import Size
 
@@ -177,14 +177,15 @@ def _tables(data: mmap) -> Tables:
 
 
 def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[bytes]) -> None:
-    """Write the picture to `file`: all frames where the format can hold them, else the first.
+    """Write the picture to `file`, one with a descriptor or in memory: all frames where the format can hold them, else
+    the first.
 
     Metadata is left behind; the colour profile goes along, except to GIF, which takes sRGB only.
     """
     if target in ("png", "gif"):
         _encode_by_vips(picture, target, file)
         return
-    images = [_to_pillow(frame, alpha=target != "jpeg") for frame in picture.frames]
+    images = [to_pillow(frame, alpha=target != "jpeg") for frame in picture.frames]
     options: dict[str, Any] = {"icc_profile": picture.icc}
     if target == "jpeg":
         save_jpeg(images[0], file, quality, picture.tables, picture.icc)
@@ -204,39 +205,6 @@ def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[byt
     images[0].save(file, target, **options)
 
 
-def encode_within(
-    picture: Picture, target: ImageFormat, quality: Quality, most: int, file: IO[bytes]
-) -> None:
-    """The same in at most so many bytes, at the best quality for that. The picture is in memory.
-
-    Raise Unprocessable if no quality is low enough.
-    """
-
-    def size(quality: Quality) -> int:
-        file.seek(0)
-        file.truncate()
-        encode(picture, target, quality, file)
-        file.flush()
-        return os.fstat(file.fileno()).st_size
-
-    if size(quality) <= most:
-        return
-    best, low, high = 0, 1, 0
-    if target in KEEP:
-        high = (KEEP[target] if quality == "keep" else quality) - (quality != "keep")
-    while low <= high:
-        middle = (low + high) // 2
-        if size(middle) <= most:
-            best, low = middle, middle + 1
-        else:
-            high = middle - 1
-    if not best:
-        raise Unprocessable(
-            f"No quality makes the {target} as small as the {most} bytes of max_bytes; resize it."
-        )
-    size(best)
-
-
 def save_jpeg(
     image: Image.Image, file: IO[bytes], quality: Quality, tables: Tables | None, icc: bytes | None
 ) -> None:
@@ -249,7 +217,7 @@ def save_jpeg(
     image.save(file, "JPEG", **options)
 
 
-def _to_pillow(frame: pyvips.Image, *, alpha: bool) -> Image.Image:
+def to_pillow(frame: pyvips.Image, *, alpha: bool) -> Image.Image:
     """One frame with 8 bits a sample; without `alpha` what is transparent becomes white."""
     if frame.format != "uchar":
         frame = frame.colourspace("srgb" if frame.bands > 2 else "b-w")
@@ -274,13 +242,18 @@ def _encode_by_vips(picture: Picture, target: ImageFormat, file: IO[bytes]) -> N
         frames = [frame.icc_transform("srgb", embedded=True) for frame in frames]
     image = frames[0] if len(frames) == 1 else pyvips.Image.arrayjoin(frames, across=1)
     image = image.copy()
-    sink = pyvips.Target.new_to_descriptor(file.fileno())
     if target == "png":
         chosen = "sub" if picture.dense else "paeth"
-        image.pngsave_target(sink, compression=PNG_LEVEL, filter=chosen, keep="icc")
-        return
+        save = partial(image.pngsave_target, compression=PNG_LEVEL, filter=chosen, keep="icc")
+    else:
+        save = partial(image.gifsave_target, effort=GIF_EFFORT, keep="none")
     if len(frames) > 1:
         image.set_type(pyvips.GValue.gint_type, "page-height", frames[0].height)
         image.set_type(pyvips.GValue.array_int_type, "delay", picture.delays)
         image.set_type(pyvips.GValue.gint_type, "loop", picture.plays)
-    image.gifsave_target(sink, effort=GIF_EFFORT, keep="none")
+    if isinstance(file, io.BytesIO):
+        sink = pyvips.Target.new_to_memory()
+        save(sink)
+        file.write(sink.get("blob"))
+    else:
+        save(pyvips.Target.new_to_descriptor(file.fileno()))

@@ -13,7 +13,7 @@ from PIL import Image
 
 from safelight.config import Settings
 from safelight.errors import OutputTooLarge, RenderCrashed, SafelightError, Truncated, Unprocessable
-from safelight.imaging import graph, headers, photos, pictures
+from safelight.imaging import choosing, graph, headers, photos, pictures
 from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file
 from safelight.imaging.graph import Graph
 from safelight.imaging.headers import Header, ImageFormat
@@ -91,7 +91,7 @@ def _photo(
     ((name, output), *more) = recipe.outputs.items()
     if more or output.max_bytes is not None:
         return None
-    if header.format != "jpeg" or output.kinds not in (("same",), ("jpeg",)):
+    if header.format != "jpeg" or output.kinds not in (("same",), ("jpeg",)) or output.quality == "auto":
         return None
     sizes = photos.render(data, recipe.chain(name), output.quality, files[0], splicing=splicing)
     return sizes and Drawing(_look("jpeg", sizes[0]), (_look("jpeg", sizes[1]),))
@@ -116,15 +116,29 @@ def _pictures(data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[I
 
 def _encoded(picture: Picture, made: File, header: Header, file: IO[bytes]) -> Look:
     """Write one file, and tell how it looks."""
-    target: ImageFormat = header.format if made.format == "same" else made.format
-    if made.rendition.animation == "first" or target not in ANIMATED:
-        picture = msgspec.structs.replace(picture, frames=picture.frames[:1], delays=[])
     quality, most = made.rendition.quality, made.rendition.max_bytes
+    if made.rendition.animation == "first":
+        picture = _still(picture)
+    if most is not None or "auto" in (made.format, quality):
+        picture = graph.kept(picture)
+    target: ImageFormat
+    if made.format == "auto":
+        target, quality = choosing.smallest(picture, quality, fitting=most is not None)
+    else:
+        target = header.format if made.format == "same" else made.format
+        quality = choosing.quality_for(picture, target) if quality == "auto" else quality
+    if target not in ANIMATED:
+        picture = _still(picture)
     if most is None:
         pictures.encode(picture, target, quality, file)
     else:
-        pictures.encode_within(graph.kept(picture), target, quality, most, file)
+        choosing.encode_within(picture, target, quality, most, file)
     return _look(target, picture.size, len(picture.frames))
+
+
+def _still(picture: Picture) -> Picture:
+    """The first frame alone."""
+    return msgspec.structs.replace(picture, frames=picture.frames[:1], delays=[])
 
 
 def _limited(settings: Settings, recipe: Recipe) -> Settings:
