@@ -528,6 +528,15 @@ def test_a_key_belongs_to_one_request(api: httpx.Client, pipeline: Pipeline) -> 
     assert pipeline.now(job).state is JobState.PENDING
 
 
+def test_a_key_outlives_its_job(api: httpx.Client) -> None:
+    """A request that is repeated after its job was erased makes no second job, and is told why."""
+    key = {"Idempotency-Key": "k"}
+    job_id = api.post("/uploads", headers=key).json()["jobId"]
+    assert api.delete(f"/jobs/{job_id}").status_code == 204
+    problem = assert_problem(api.post("/uploads", headers=key), 422, "idempotency_key_reused")
+    assert "erased" in problem["detail"]
+
+
 @pytest.mark.parametrize("path", ["/uploads", "/jobs", "/jobs/{}/cancel", "/jobs/{}/retry"])
 def test_every_post_takes_a_key(api: httpx.Client, pipeline: Pipeline, path: str) -> None:
     """Each POST is carried out once for its key."""

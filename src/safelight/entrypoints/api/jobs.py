@@ -18,7 +18,7 @@ from safelight.entrypoints.api.requests import (
     read_query,
 )
 from safelight.entrypoints.api.views import JobsView, etag, view_job, view_upload
-from safelight.errors import MissingJobId, ScopeMissing
+from safelight.errors import IdempotencyKeyReused, JobNotFound, MissingJobId, ScopeMissing
 from safelight.idempotency import once
 from safelight.model import Job
 
@@ -140,7 +140,12 @@ def _once(request: Call, body: bytes, action: Callable[[], Job]) -> tuple[Job, d
     )
     if made:
         return made[0], {}
-    return request.describe(job_id), {"Idempotent-Replayed": "true"}
+    try:
+        return request.describe(job_id), {"Idempotent-Replayed": "true"}
+    except JobNotFound:
+        raise IdempotencyKeyReused(
+            "The job of this Idempotency-Key was erased meanwhile; for another one send another key."
+        ) from None
 
 
 def _matches(if_none_match: str | None, tag: str) -> bool:

@@ -221,13 +221,15 @@ def document(app: Litestar, auth: str = "none") -> Json:
         "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     }
     headers = {name: {"description": about, "schema": {"type": "string"}} for name, about in HEADERS.items()}
+    schemas = _schemas()
+    _link(paths, schemas)
     return {
         "openapi": "3.1.0",
         "info": info,
         "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
-            "schemas": _schemas(),
+            "schemas": schemas,
             "headers": headers,
             **({"securitySchemes": SECURITY_SCHEMES[auth]} if SECURITY_SCHEMES[auth] else {}),
         },
@@ -268,6 +270,26 @@ def _operation(handler: HTTPRouteHandler, path: str, method: str, auth: str) -> 
         result["security"] = [{scheme: [scope.value]} for scheme in SECURITY_SCHEMES[auth]]
     result["responses"] |= _failures(told, with_body=method == "POST")
     return result
+
+
+def _link(paths: Json, schemas: Json) -> None:
+    """Say where an answer leads: to every operation whose path takes an id that the answer gives."""
+    takers: defaultdict[str, list[str]] = defaultdict(list)
+    for path, methods in paths.items():
+        names = re.findall(r"\{(\w+)\}", path)
+        if len(names) == 1:
+            takers[names[0]] += [operation["operationId"] for operation in methods.values()]
+    for operation in (operation for methods in paths.values() for operation in methods.values()):
+        for answer in operation["responses"].values():
+            schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+            given = schemas.get(schema.get("$ref", "").rpartition("/")[2], {}).get("properties", {})
+            links = {
+                target: {"operationId": target, "parameters": {name: f"$response.body#/{name}"}}
+                for name in given
+                for target in takers[name]
+            }
+            if links:
+                answer["links"] = links
 
 
 def _in_path(name: str) -> Json:
