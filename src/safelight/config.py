@@ -131,8 +131,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_recipe: str = "default"
     """The recipe of uploads that name none."""
 
-    max_bytes: Bytes = 100_000_000
-    """The largest upload, whichever way it comes."""
+    max_bytes: Annotated[
+        int,
+        msgspec.Meta(
+            ge=1,
+            le=5_000_000_000,
+            extra_json_schema={"unit": "bytes", "title": "a number of bytes from 1 to 5GB, such as 100MB"},
+        ),
+    ] = 100_000_000
+    """The largest upload, whichever way it comes: at most 5 GB."""
 
     max_pixels: Count = 64_000_000
     """The most pixels of an image: width × height × frames."""

@@ -4,6 +4,13 @@
     ├── RequestError                   the caller can mend it; becomes a 4xx (or a 503 that asks to come back)
     │   ├── InvalidRequest             invalid_request
     │   ├── ConflictingFields          conflicting_fields
+    │   ├── MultipartNeedsSize         multipart_needs_size
+    │   ├── NotMultipart               not_multipart
+    │   ├── InvalidPart                invalid_part
+    │   ├── InvalidPartOrder           invalid_part_order
+    │   ├── EntityTooSmall             entity_too_small
+    │   ├── PartsMissing               parts_missing
+    │   ├── PartsGone                  parts_gone
     │   ├── MissingJobId               missing_job_id
     │   ├── NotAuthenticated           not_authenticated
     │   ├── ScopeMissing               scope_missing
@@ -82,6 +89,48 @@ class ConflictingFields(RequestError):
     """Each field of the request is right by itself, and they do not go together; leave one of them out."""
 
     code = "conflicting_fields"
+
+
+class MultipartNeedsSize(RequestError):
+    """Only a file of more than 16 MB may come in parts; declare its `size`, or send it in one piece."""
+
+    code = "multipart_needs_size"
+
+
+class NotMultipart(RequestError):
+    """This upload was not asked for in parts; send the file to its `uploadUrl`, or ask anew with `multipart: true`."""
+
+    code = "not_multipart"
+
+
+class InvalidPart(RequestError):
+    """A part that was named has not arrived, or has another ETag; GET the parts for what has arrived."""
+
+    code = "invalid_part"
+
+
+class InvalidPartOrder(RequestError):
+    """The parts have to be named in the order of their numbers, each once."""
+
+    code = "invalid_part_order"
+
+
+class EntityTooSmall(RequestError):
+    """A part other than the last has less than 5 MiB; send that part again as large as the others."""
+
+    code = "entity_too_small"
+
+
+class PartsMissing(RequestError):
+    """The parts that were named are not the whole file; GET the parts for those that are missing, and send them."""
+
+    code = "parts_missing"
+
+
+class PartsGone(RequestError):
+    """The parts of this upload are not kept any more; GET its parts to begin anew."""
+
+    code = "parts_gone"
 
 
 class MissingJobId(RequestError):
@@ -218,7 +267,7 @@ class TypeMismatch(FileError):
 
 
 class ChecksumMismatch(FileError):
-    """The file's SHA-256 is not the declared one, so it was damaged on the way; upload it again."""
+    """The file's checksum is not the declared one, so it was damaged on the way; upload it again."""
 
     code = "checksum_mismatch"
 

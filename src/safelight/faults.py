@@ -18,6 +18,12 @@ POINTS: Final = {
     "file.durable": "content and name are on the disk, nobody was told",
     "dispatch.received": "the job knows its upload, inside the transaction that also wakes a worker",
     "dispatch.sent": "job and message are committed, the client's upload is not answered",
+    # the file comes in parts
+    "multipart.begun": "the storage has begun an upload in parts, the job does not know it",
+    "part.placed": "a part has its name, the one that it replaces is still there",
+    "parts.joined": "all parts are in one temporary file, nobody sees the object",
+    "parts.placed": "the object is there, and so are its parts",
+    "multipart.completed": "the object is there, the job does not know it",
     # every write to the store
     "store.committing": "everything is written, nothing committed",
     "store.committed": "the commit has returned, nobody was told",

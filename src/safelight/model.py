@@ -87,6 +87,15 @@ class Value(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A frozen record, equal by its fields."""
 
 
+class Multipart(Value, frozen=True):
+    """How a file comes in parts: all of `part_size` bytes but the last one, numbered from 1."""
+
+    part_size: int
+    id: str | None = None
+    """What the storage calls the parts that are under way; None until the client asks for the first."""
+    begun_at: float = 0.0
+
+
 class Upload(Value, frozen=True):
     """What the client declared when it asked for the upload; `None` where it declared nothing."""
 
@@ -99,7 +108,10 @@ class Upload(Value, frozen=True):
     size: int | None = None
     sha256: str | None = None
     """Lower-case hexadecimal."""
+    crc32: str | None = None
+    """Lower-case hexadecimal, eight digits."""
     overwrite: bool = True
+    multipart: Multipart | None = None
 
 
 class RecipeRef(Value, frozen=True):
@@ -223,6 +235,29 @@ class Job(Value, frozen=True):
         ):
             return self._next(JobState.PENDING, Stage.QUEUED, now, due_at=due_at, source=source)
         return self
+
+    def parts_asked(self, upload_id: str, *, instead_of: str | None, now: float) -> Self:
+        """The client sends parts, which the storage knows by this name. If another name than `instead_of` is there by
+        now, that one counts and the job is returned as it is. Raise NotAllowedNow if no file is waited for."""
+        multipart = self.upload.multipart
+        assert multipart is not None, "the upload is one in parts"
+        if self.stage is not Stage.AWAITING_UPLOAD:
+            raise NotAllowedNow(f"The job is {self.state} and waits for no file.")
+        if multipart.id not in (instead_of, upload_id):
+            return self
+        begun_at = multipart.begun_at if multipart.id == upload_id else now
+        multipart = msgspec.structs.replace(multipart, id=upload_id, begun_at=begun_at)
+        upload = msgspec.structs.replace(self.upload, multipart=multipart)
+        return self._next(JobState.PENDING, Stage.AWAITING_UPLOAD, now, upload=upload)
+
+    def parts_dropped(self, upload_id: str, *, now: float) -> Self:
+        """The parts that the storage knows by this name are gone: the next that is asked for is the first."""
+        multipart = self.upload.multipart
+        if multipart is None or multipart.id != upload_id:
+            return self
+        multipart = msgspec.structs.replace(multipart, id=None, begun_at=0.0)
+        upload = msgspec.structs.replace(self.upload, multipart=multipart)
+        return self._next(self.state, self.stage, now, upload=upload)
 
     def claimed(self, claim: Claim, *, now: float) -> Self:
         """A worker starts an attempt. If the job can not be claimed now, it is returned as it is."""

@@ -78,6 +78,7 @@ class UploadGrant(Value, frozen=True):
     content_type: str | None = None
     size: int | None = None
     sha256: str | None = None
+    crc32: str | None = None
     overwrite: bool = True
 
 
@@ -103,6 +104,53 @@ class Links(Protocol):
     def download(self, key: str, *, filename: str, content_type: str, inline: bool = False) -> str:
         """A URL that gives the object as `content_type`, to be saved as `filename`. Signed as of the last
         multiple of `LINKS_SIGNED_EVERY`, so that it stays the same for a while, and good for at least an hour."""
+
+
+class PartGrant(Value, frozen=True):
+    """What the signed URL of a part allows: exactly `bytes` bytes as this part of this upload."""
+
+    key: str
+    upload: str
+    number: int
+    bytes: int
+    expires_in: int
+
+
+class Part(Value, frozen=True):
+    """A part of an object. `etag` is without quotes, and changes with the content."""
+
+    number: int
+    etag: str
+    bytes: int = 0
+
+
+LEAST_PART: Final = 5 * 2**20
+MOST_PARTS: Final = 10_000
+"""What S3 takes: how many bytes every part but the last has at least, and how many parts there are at most."""
+
+
+class Multiparts(Protocol):
+    """Objects that arrive in parts, below `uploads/`, by S3's rules. Nobody sees any of one before it is complete."""
+
+    def begin(self, key: str, *, content_type: str | None = None) -> str:
+        """Begin an object; return the name of the upload. Several of one key may be under way."""
+
+    def link(self, grant: PartGrant) -> UploadLink:
+        """A URL that takes one part. A part that comes again replaces the one before."""
+
+    def parts(self, key: str, upload: str, *, after: int = 0, limit: int = 1000) -> tuple[Part, ...]:
+        """The parts that are there, whole and durable, with numbers above `after`, in order, at most `limit` (1,000 at
+        once). Raise PartsGone for an upload that is complete, aborted or was swept up."""
+
+    def complete(self, key: str, upload: str, parts: Sequence[Part], *, overwrite: bool = True) -> BlobInfo:
+        """Make one object of these parts. When this returns it is whole, visible and durable, and the upload is gone.
+
+        Raise InvalidPart for a part that is not there or has another ETag, InvalidPartOrder, EntityTooSmall, PartsGone,
+        and BlobExists if there is an object and `overwrite` is False; the parts are then as they were.
+        """
+
+    def abort(self, key: str, upload: str) -> None:
+        """Forget the upload and its parts. What is not there is not an error."""
 
 
 # --- the truth about jobs ---------------------------------------------------------------------------------
@@ -331,6 +379,7 @@ class Ports(Value, frozen=True):
     clock: Clock
     blobs: Blobs
     links: Links
+    multiparts: Multiparts
     jobs: Jobs
     notices: Notices
     queue: Queue

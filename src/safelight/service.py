@@ -10,9 +10,10 @@ anywhere: the second run changes nothing, and what was cut off becomes due and i
 import json
 import logging
 import random
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final, Literal
+from typing import IO, Any, Final, Literal
 
 from safelight import faults
 from safelight.config import Settings
@@ -27,6 +28,7 @@ from safelight.errors import (
     FileError,
     InvalidRequest,
     JobNotFound,
+    MultipartNeedsSize,
     Overloaded,
     RenderCrashed,
     RenderTimedOut,
@@ -46,6 +48,7 @@ from safelight.model import (
     Job,
     JobState,
     Moment,
+    Multipart,
     Output,
     RecipeRef,
     Source,
@@ -79,6 +82,12 @@ SUSPICIOUS: Final = frozenset({RenderTimedOut.code, RenderCrashed.code})
 """Ends of an attempt that the file may well have caused: such a job is tried once more, not five times."""
 
 
+MULTIPART_FROM: Final = 16_000_000
+"""A file that is larger than this, in bytes, may come in parts."""
+
+PART_SIZE: Final = 8 * 2**20
+"""How large its parts are: with the largest upload that can be set, there are 597 of them."""
+
 RecipeChoice = str | dict[str, Any] | None
 """A recipe's name, a recipe itself, or None for the default."""
 
@@ -100,10 +109,12 @@ class UploadRequest(Value, frozen=True):
     content_type: str | None = None
     size: int | None = None
     sha256: str | None = None
+    crc32: str | None = None
     recipe: RecipeChoice = None
     metadata: dict[str, str] = {}
     method: Literal["PUT", "POST"] = "PUT"
     overwrite: bool = True
+    multipart: bool = False
 
 
 class Service:
@@ -125,9 +136,20 @@ class Service:
         """Create the job of an upload; `upload_link` gives its URL.
 
         Raise Overloaded, QuotaUsedUp, TooLarge for a declared size over the limit, UnknownRecipe, RecipeInvalid,
-        ConflictingFields, InvalidRequest.
+        MultipartNeedsSize, ConflictingFields, InvalidRequest.
         """
         self._refuse_overload()
+        self._refuse_request(request)
+        recipe = self._publish(request.recipe)
+        now = self.ports.clock()
+        job_id = new_id()
+        self._quotas.take(owner, job_id, self.settings.max_bytes if request.size is None else request.size)
+        job = _new_job(job_id, owner, request, recipe, now)
+        self.ports.jobs.create(job)
+        faults.reached("upload.requested")
+        return job
+
+    def _refuse_request(self, request: UploadRequest) -> None:
         if request.size is not None and request.size > self.settings.max_bytes:
             raise TooLarge(
                 f"The largest upload is {self.settings.max_bytes} bytes; {request.size} were declared."
@@ -138,35 +160,19 @@ class Service:
             raise ConflictingFields(
                 "overwrite: false goes with method PUT; forms can not promise it everywhere."
             )
-        recipe = self._publish(request.recipe)
-        now = self.ports.clock()
-        job_id = new_id()
-        self._quotas.take(owner, job_id, self.settings.max_bytes if request.size is None else request.size)
-        filename = request.filename or f"{new_id()}.jpg"
-        job = Job(
-            id=job_id,
-            owner=owner,
-            state=JobState.PENDING,
-            stage=Stage.AWAITING_UPLOAD,
-            created_at=now,
-            updated_at=now,
-            due_at=now + LOOK_FOR_UPLOAD_EVERY,
-            upload=Upload(
-                filename=filename,
-                key=upload_key(job_id, filename),
-                method=request.method,
-                content_type=request.content_type,
-                size=request.size,
-                sha256=request.sha256.lower() if request.sha256 else None,
-                overwrite=request.overwrite,
-            ),
-            recipe=recipe,
-            metadata=request.metadata,
-            timeline=(Moment(at=now, state=JobState.PENDING),),
-        )
-        self.ports.jobs.create(job)
-        faults.reached("upload.requested")
-        return job
+        if request.sha256 and request.crc32:
+            raise ConflictingFields("Declare sha256 or crc32: storage checks one of them.")
+        if not request.multipart:
+            return
+        if request.method == "POST":
+            raise ConflictingFields("multipart: true goes with method PUT; a form holds one whole file.")
+        if request.size is None:
+            raise MultipartNeedsSize
+        if request.size <= MULTIPART_FROM:
+            raise MultipartNeedsSize(
+                f"Only a file of more than {MULTIPART_FROM} bytes may come in parts and {request.size} were declared; "
+                "send it in one piece."
+            )
 
     def upload_link(self, job: Job) -> UploadLink:
         """A newly signed URL for the job's upload, bound to whatever the client declared."""
@@ -180,6 +186,7 @@ class Service:
                 content_type=upload.content_type,
                 size=upload.size,
                 sha256=upload.sha256,
+                crc32=upload.crc32,
                 overwrite=upload.overwrite,
             )
         )
@@ -255,6 +262,7 @@ class Service:
             raise SourceGone from None
         with original:
             faults.reached("job.fetched")
+            _refuse_by_crc32(job.upload, original)
             heartbeat.stage = Stage.RENDERING
             rendering = self.ports.renderer.render(original, job.source, recipe)
         worker.rendered()
@@ -542,6 +550,49 @@ class Service:
         # An upload that lands after its job was deleted must go too. Anything else that is no job's is not ours.
         if self.ports.records.get(DELETED, job_id) is not None:
             self.ports.blobs.delete(f"uploads/{job_id}/")
+
+
+def _new_job(job_id: str, owner: str, request: UploadRequest, recipe: RecipeRef, now: float) -> Job:
+    """The job of an upload that was asked for."""
+    filename = request.filename or f"{new_id()}.jpg"
+    return Job(
+        id=job_id,
+        owner=owner,
+        state=JobState.PENDING,
+        stage=Stage.AWAITING_UPLOAD,
+        created_at=now,
+        updated_at=now,
+        due_at=now + LOOK_FOR_UPLOAD_EVERY,
+        upload=Upload(
+            filename=filename,
+            key=upload_key(job_id, filename),
+            method=request.method,
+            content_type=request.content_type,
+            size=request.size,
+            sha256=request.sha256.lower() if request.sha256 else None,
+            crc32=request.crc32.lower() if request.crc32 else None,
+            overwrite=request.overwrite,
+            multipart=Multipart(part_size=PART_SIZE) if request.multipart else None,
+        ),
+        recipe=recipe,
+        metadata=request.metadata,
+        timeline=(Moment(at=now, state=JobState.PENDING),),
+    )
+
+
+def _refuse_by_crc32(upload: Upload, original: IO[bytes]) -> None:
+    """A SHA-256 is worked out with the rendering anyway. What came in parts no storage has checked as a whole."""
+    if upload.crc32 is None:
+        return
+    found = 0
+    while piece := original.read(CHECKED_AT_ONCE):
+        found = zlib.crc32(piece, found)
+    original.seek(0)
+    if found != int(upload.crc32, 16):
+        raise ChecksumMismatch
+
+
+CHECKED_AT_ONCE: Final = 2**20
 
 
 def _answers(ask: Callable[[], object]) -> bool:

@@ -25,7 +25,7 @@ from typing import Final
 from safelight import faults
 from safelight.batches import Batches
 from safelight.errors import AttemptsUsedUp, JobNotFound, StorageUnavailable
-from safelight.model import HOUR, Failure, Job, JobState, Notice, Stage
+from safelight.model import DAY, HOUR, Failure, Job, JobState, Notice, Stage
 from safelight.orphans import Orphans
 from safelight.service import LOOK_FOR_UPLOAD_EVERY, TIDY_AFTER, WAKE_AGAIN_AFTER, Service
 
@@ -35,6 +35,9 @@ Announce = Callable[[Notice], None]
 
 LOOK_FOR_LATE_UPLOAD_AFTER: Final = HOUR
 """When an EXPIRED job is looked at once more: an upload that began in time may have taken that long."""
+
+PARTS_WITHIN: Final = DAY
+"""How long an upload in parts may take, however often its client comes back: storage keeps parts no longer."""
 
 SHARE_OF_JOBS: Final = 0.75
 """How much of a sweep's time the jobs may take when they are many: the rest is for telling what came of them."""
@@ -132,11 +135,17 @@ class Sweeper:
             self._service.dispatch(found.key, found.version, found.bytes)
             return "dispatched"
         end = job.updated_at + self._settings.upload_seconds + self._settings.upload_grace_seconds
+        multipart = job.upload.multipart
+        if multipart is not None and multipart.id is not None:
+            # A client that goes on asking for parts keeps its job open, but not for ever.
+            end = min(end, multipart.begun_at + PARTS_WITHIN)
         if now < end:
             self._due(job, min(now + LOOK_FOR_UPLOAD_EVERY, end))
             return "waiting"
         due_at = now + LOOK_FOR_LATE_UPLOAD_AFTER
-        self._ports.jobs.update(job.id, lambda job: job.expired(now=now, due_at=due_at))
+        job = self._ports.jobs.update(job.id, lambda job: job.expired(now=now, due_at=due_at))
+        if job.state is JobState.EXPIRED and multipart is not None and multipart.id is not None:
+            self._ports.multiparts.abort(job.upload.key, multipart.id)
         return "expired"
 
     def _tidy_or_erase(self, job: Job, now: float) -> str:

@@ -27,19 +27,26 @@ from safelight.errors import (
     BlobExists,
     BlobNotFound,
     EmptyFile,
+    EntityTooSmall,
+    InvalidPart,
+    InvalidPartOrder,
     InvalidRequest,
     JobNotFound,
+    PartsGone,
     RecordConflict,
     RendererUnavailable,
 )
 from safelight.model import Job, JobState, Notice, Source, Wake, notice_of
 from safelight.ports import (
+    LEAST_PART,
     LINKS_SIGNED_EVERY,
     BlobInfo,
     DeadLetter,
     Delivery,
     Fate,
     Page,
+    Part,
+    PartGrant,
     Ports,
     Record,
     Rendered,
@@ -70,12 +77,14 @@ class Clock:
 
 def in_memory(clock: Callable[[], float] = time.time) -> Ports:
     """Every port, in memory."""
+    blobs = Blobs(clock)
     jobs = Jobs()
     queue = Queue(clock)
     return Ports(
         clock=clock,
-        blobs=Blobs(clock),
+        blobs=blobs,
         links=Links(clock),
+        multiparts=Multiparts(blobs, clock),
         jobs=jobs,
         notices=jobs.notices,
         queue=queue,
@@ -95,6 +104,8 @@ class Blobs:
         self._clock = clock
         self._lock = threading.Lock()
         self._objects: dict[str, list[tuple[BlobInfo, bytes]]] = {}
+        self.unfinished: dict[tuple[str, str], dict[int, tuple[Part, bytes]]] = {}
+        """Uploads in parts, by key and name."""
 
     def head(self, key: str, version: str | None = None) -> BlobInfo | None:
         """The newest version, or the one asked for."""
@@ -134,6 +145,8 @@ class Blobs:
             gone = [key for key in self._objects if _below(key, prefix)]
             for key in gone:
                 del self._objects[key]
+            for begun in [each for each in self.unfinished if _below(each[0], prefix)]:
+                del self.unfinished[begun]
         return len(gone)
 
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
@@ -177,6 +190,8 @@ class Links:
         headers = {} if grant.content_type is None else {"Content-Type": grant.content_type}
         if grant.sha256 is not None:
             headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(grant.sha256)).decode()
+        if grant.crc32 is not None:
+            headers["x-amz-checksum-crc32"] = base64.b64encode(bytes.fromhex(grant.crc32)).decode()
         if not grant.overwrite:
             headers["If-None-Match"] = "*"
         if grant.size is not None and grant.method == "PUT":
@@ -199,6 +214,76 @@ class Links:
 
     def _url(self, key: str, **parameters: str) -> str:
         return f"{self._base_url}/{quote(key)}?{urlencode(parameters, quote_via=quote)}"
+
+
+class Multiparts:
+    """The `Multiparts` port in memory. `put` is what a client would do with the URL that `link` gave."""
+
+    def __init__(self, blobs: Blobs, clock: Callable[[], float] = time.time) -> None:
+        self._blobs = blobs
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._uploads = blobs.unfinished
+        self._grants: dict[str, PartGrant] = {}
+
+    def begin(self, key: str, *, content_type: str | None = None) -> str:  # noqa: ARG002 - the port has it
+        """Begin an object."""
+        upload = secrets.token_hex(8)
+        with self._lock:
+            self._uploads[key, upload] = {}
+        return upload
+
+    def link(self, grant: PartGrant) -> UploadLink:
+        """A URL that takes one part."""
+        url = f"https://storage.invalid/{quote(grant.key)}?uploadId={grant.upload}&partNumber={grant.number}"
+        self._grants[url] = grant
+        return UploadLink(method="PUT", url=url, headers={"Content-Length": str(grant.bytes)})
+
+    def put(self, url: str, content: bytes) -> Part:
+        """Send a part to its URL. Raise PartsGone."""
+        grant = self._grants[url]
+        assert len(content) == grant.bytes, "the length is signed"
+        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
+        part = Part(number=grant.number, etag=etag, bytes=len(content))
+        with self._lock:
+            self._of(grant.key, grant.upload)[grant.number] = (part, content)
+        return part
+
+    def parts(self, key: str, upload: str, *, after: int = 0, limit: int = 1000) -> tuple[Part, ...]:
+        """The parts that are there, in order."""
+        with self._lock:
+            found = sorted(self._of(key, upload).items())
+        return tuple(part for number, (part, _) in found if number > after)[:limit]
+
+    def complete(self, key: str, upload: str, parts: Sequence[Part], *, overwrite: bool = True) -> BlobInfo:
+        """Make one object of these parts."""
+        numbers = [part.number for part in parts]
+        if numbers != sorted(set(numbers)):
+            raise InvalidPartOrder
+        with self._lock:
+            found = self._of(key, upload)
+            if not parts or any(
+                n not in found or found[n][0].etag != p.etag for n, p in zip(numbers, parts, strict=True)
+            ):
+                raise InvalidPart
+            if any(found[number][0].bytes < LEAST_PART for number in numbers[:-1]):
+                raise EntityTooSmall
+            if not overwrite and self._blobs.head(key):
+                raise BlobExists
+            content = b"".join(found[number][1] for number in numbers)
+            info = self._blobs.put(key, io.BytesIO(content), content_type="")
+            del self._uploads[key, upload]
+        return info
+
+    def abort(self, key: str, upload: str) -> None:
+        """Forget the upload and its parts."""
+        with self._lock:
+            self._uploads.pop((key, upload), None)
+
+    def _of(self, key: str, upload: str) -> dict[int, tuple[Part, bytes]]:
+        if (key, upload) not in self._uploads:
+            raise PartsGone
+        return self._uploads[key, upload]
 
 
 # --- jobs -------------------------------------------------------------------------------------------------

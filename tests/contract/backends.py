@@ -7,10 +7,10 @@ import pytest
 
 from safelight import testing
 from safelight.backends.embedded import Embedded
-from safelight.ports import Blobs, DeadLetters, Inbox, Jobs, Links, Notices, Queue, Records
+from safelight.ports import Blobs, DeadLetters, Inbox, Jobs, Links, Multiparts, Notices, Queue, Records
 from safelight.testing import Clock
 
-FILES: Final = frozenset({"blobs", "links"})
+FILES: Final = frozenset({"blobs", "links", "multiparts"})
 JOBS: Final = frozenset({"jobs", "notices", "records"})
 MESSAGES: Final = frozenset({"queue", "inbox", "dead_letters"})
 
@@ -50,6 +50,8 @@ class Backend(Protocol):
     @property
     def links(self) -> Links: ...
     @property
+    def multiparts(self) -> Multiparts: ...
+    @property
     def jobs(self) -> Jobs: ...
     @property
     def notices(self) -> Notices: ...
@@ -70,7 +72,7 @@ class InMemory:
         self.name = "memory"
         self.clock = clock
         ports = testing.in_memory(clock)
-        self.blobs, self.links = ports.blobs, ports.links
+        self.blobs, self.links, self.multiparts = ports.blobs, ports.links, ports.multiparts
         self.jobs, self.notices, self.records = ports.jobs, ports.notices, ports.records
         self.queue = self.inbox = self.dead_letters = testing.Queue(clock)
 
@@ -81,7 +83,7 @@ class OnDisk:
     def __init__(self, embedded: Embedded, clock: Clock) -> None:
         self.name = "embedded"
         self.clock = clock
-        self.blobs, self.links = embedded.blobs, embedded.links
+        self.blobs, self.links, self.multiparts = embedded.blobs, embedded.links, embedded.multiparts
         self.jobs, self.notices, self.records = embedded.jobs, embedded.notices, embedded.records
         self.queue, self.inbox, self.dead_letters = embedded.queue, embedded.inbox, embedded.dead_letters
 

@@ -21,7 +21,7 @@ from safelight.backends.embedded import queue as queue_module
 from safelight.backends.embedded.database import Database
 from safelight.backends.embedded.doorbell import Doorbell
 from safelight.backends.embedded.schema import MIGRATIONS
-from safelight.errors import ConfigurationError, InvalidRequest, JobNotFound, StorageUnavailable
+from safelight.errors import ConfigurationError, InvalidRequest, JobNotFound, PartsGone, StorageUnavailable
 from safelight.model import JobState
 from safelight.ports import Blobs, DeadLetters, Inbox, Jobs, Links, Notices, Queue, Records
 from safelight.testing import Clock
@@ -579,3 +579,56 @@ def test_a_sweep_cleans_what_has_expired(embedded: Embedded, clock: Clock) -> No
     embedded.clean(clock())
     assert embedded._database.rows("SELECT * FROM records") == []
     assert embedded.blobs.head("uploads/j1/a") is not None
+
+
+# --- uploads in parts -------------------------------------------------------------------------------------
+
+
+def test_parts_outlive_a_restart(tmp_path: Path) -> None:
+    """What was confirmed is there after the next start, which removes everything unfinished."""
+    first = Embedded(tmp_path / "data")
+    upload = first.multiparts.begin("uploads/j1/a.jpg")
+    writer = first.multiparts.writer("uploads/j1/a.jpg", upload, 1)
+    writer.write(b"part ", b"one")
+    part = writer.commit()
+    broken_off = first.multiparts.writer("uploads/j1/a.jpg", upload, 2)
+    broken_off.write(b"half a pa")
+    second = Embedded(tmp_path / "data")
+    second.lock()
+    second.recover()
+    assert second.multiparts.parts("uploads/j1/a.jpg", upload) == (part,)
+    assert second.multiparts.complete("uploads/j1/a.jpg", upload, [part]).bytes == 8
+    assert list((tmp_path / "data" / "parts").rglob("*")) == []
+    broken_off.abort()
+    for each in (first, second):
+        each.close()
+
+
+def test_parts_to_which_nothing_comes_for_a_day_are_given_up(embedded: Embedded, clock: Clock) -> None:
+    """Those of an upload that goes on stay."""
+    begun = [embedded.multiparts.begin(f"uploads/j{number}/a.jpg") for number in (1, 2)]
+    clock.advance(86_399)
+    writer = embedded.multiparts.writer("uploads/j2/a.jpg", begun[1], 1)
+    writer.write(b"x")
+    writer.commit()
+    clock.advance(2)
+    embedded.clean(clock())
+    with pytest.raises(PartsGone):
+        embedded.multiparts.parts("uploads/j1/a.jpg", begun[0])
+    assert len(embedded.multiparts.parts("uploads/j2/a.jpg", begun[1])) == 1
+
+
+def test_a_part_that_comes_after_the_completion_changes_nothing(embedded: Embedded) -> None:
+    """A slow second try of a part finds the upload gone, and the object is as it was completed."""
+    key = "uploads/j1/a.jpg"
+    upload = embedded.multiparts.begin(key)
+    quick, slow = (embedded.multiparts.writer(key, upload, 1) for _ in range(2))
+    for writer, body in ((quick, b"right"), (slow, b"wrong")):
+        writer.write(body)
+    embedded.multiparts.complete(key, upload, [quick.commit()])
+    with pytest.raises(PartsGone):
+        slow.commit()
+    slow.abort()
+    with embedded.blobs.open(key) as file:
+        assert file.read() == b"right"
+    assert list((embedded.data / "tmp").iterdir()) == []

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -220,3 +221,18 @@ def test_what_is_not_there_is_not_found(backend: Backend, reach: Reach) -> None:
     """To whoever may look."""
     url = reach(backend.links.download("processed/nothing", filename="a.jpg", content_type="image/jpeg"))
     assert code_of(httpx.get(url)) == (404, "NoSuchKey")
+
+
+def test_a_declared_crc32_is_checked(backend: Backend, reach: Reach) -> None:
+    """As a SHA-256 is: signed, and compared with what arrives; in forms, too."""
+    if backend.name == "seaweedfs":
+        pytest.skip("it checks no CRC-32")
+    crc32 = zlib.crc32(BODY)
+    link = bare(backend, crc32=f"{crc32:08x}")
+    assert link.headers["x-amz-checksum-crc32"] == base64.b64encode(crc32.to_bytes(4, "big")).decode()
+    status, code = code_of(httpx.put(reach(link.url), content=BODY[::-1], headers=link.headers))
+    assert (status, code) == (400, "BadDigest") or code == "XAmzContentChecksumMismatch"
+    assert code_of(put(reach(link.url)))[0] == 403
+    assert httpx.put(reach(link.url), content=BODY, headers=link.headers).status_code == 200
+    form = bare(backend, crc32=f"{crc32:08x}", method="POST")
+    assert post(reach(form.url), form.fields, BODY).status_code in (200, 201, 204)

@@ -15,14 +15,16 @@ from typing import IO, Any, Final
 from tests.faults.promises import Promises
 
 from safelight import bootstrap
+from safelight.backends.embedded.parts import Multiparts
 from safelight.config import Settings
 from safelight.entrypoints import worker
 from safelight.errors import JobNotFound, RendererUnavailable
 from safelight.heartbeat import Worker
 from safelight.imaging.renderer import render_in_process
 from safelight.model import Notice, Source, Wake
+from safelight.multipart import MultipartUploads
 from safelight.ports import Rendering
-from safelight.service import UploadRequest
+from safelight.service import PART_SIZE, UploadRequest
 from safelight.sweeper import Sweeper
 
 ME: Final = "local"
@@ -108,6 +110,29 @@ class Stage:
             self.service.dispatch(info.key, info.version, info.bytes)
         self.told.tell("uploaded", job=job_id, sha256=sha256, at=time.time())
 
+    def upload_in_parts(self) -> None:
+        """A client sends a file in parts, one of them twice, and completes it."""
+        body = self.picture + bytes(PART_SIZE * 2)
+        sha256 = hashlib.sha256(body).hexdigest()
+        job_id = self.request("parts.jpg", size=len(body), multipart=True)
+        self.told.tell("sending", sha256=sha256)
+        parts = self.service.ports.multiparts
+        assert isinstance(parts, Multiparts)
+        uploads = MultipartUploads(self.service)
+        page = uploads.page(ME, job_id, start=1, limit=10)
+        multipart = self.service.describe(ME, job_id).upload
+        assert multipart.multipart is not None
+        upload_id = multipart.multipart.id or ""
+        for number, content in (
+            (1, b"wrong"),
+            *((n, body[(n - 1) * PART_SIZE :][:PART_SIZE]) for n in page.links),
+        ):
+            writer = parts.writer(multipart.key, upload_id, number)
+            writer.write(content)
+            writer.commit()
+        uploads.complete(ME, job_id, uploads.page(ME, job_id, start=1, limit=10).uploaded)
+        self.told.tell("uploaded", job=job_id, sha256=sha256, at=time.time())
+
     def work(self) -> None:
         """Carry on whatever the queue has, until there is nothing to do now."""
         stop = worker.Stop(self.system)
@@ -135,6 +160,7 @@ def journey(stage: Stage) -> None:
     stage.upload(stage.request("bad.jpg"), b"this is no picture")
     stage.upload(stage.request("flaky.jpg"))
     stage.upload(stage.request("lost-event.jpg"), event=False)
+    stage.upload_in_parts()
     stage.work()
     canceled = stage.request("canceled.jpg")
     stage.upload(canceled)

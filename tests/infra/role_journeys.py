@@ -60,6 +60,7 @@ class Journeys:
             self._ask(http, "POST", f"/jobs/{canceled['jobId']}/cancel")
             self._ask(http, "POST", f"/jobs/{canceled['jobId']}/retry")
             self._unfinished(made["jobId"])
+            self._in_parts(http)
             # An original that is gone is told from one that may not be seen.
             self._erase_original(other_of := self._ask(http, "POST", "/uploads"))
             self._ask(http, "DELETE", f"/jobs/{other_of['jobId']}")
@@ -184,6 +185,26 @@ class Journeys:
         self._account.client("s3").create_multipart_upload(
             Bucket=self._uploads, Key=f"uploads/{job_id}/parts.jpg"
         )
+
+    def _in_parts(self, http: httpx.Client) -> None:
+        """An upload in parts: begun, dropped, begun again, and completed."""
+        size = 17_000_000
+        said = {"filename": "parts.jpg", "size": size, "multipart": True}
+        job_id = self._ask(http, "POST", "/uploads", json=said)["jobId"]
+        self._ask(http, "GET", f"/uploads/{job_id}/parts")
+        self._ask(http, "DELETE", f"/uploads/{job_id}/parts")
+        page = self._ask(http, "GET", f"/uploads/{job_id}/parts")
+        for part in page["parts"]:
+            body = bytes(min(page["partSize"], size - (part["partNumber"] - 1) * page["partSize"]))
+            answer = httpx.put(part["url"], content=body, trust_env=False, timeout=30)
+            if answer.status_code == 403:
+                raise Denied(answer.text)
+            answer.raise_for_status()
+        page = self._ask(http, "GET", f"/uploads/{job_id}/parts")
+        named = [{"partNumber": part["partNumber"], "etag": part["etag"]} for part in page["uploaded"]]
+        self._ask(http, "POST", f"/uploads/{job_id}/complete", json={"parts": named})
+        self._wait(http, job_id, "FAILED")  # it is no picture
+        self._ask(http, "DELETE", f"/jobs/{job_id}")
 
     def _erase_original(self, made: dict[str, Any]) -> None:
         self._silently(lambda: self._put(made))

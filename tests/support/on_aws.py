@@ -13,6 +13,7 @@ from safelight.backends.aws.dead_letters import SqsDeadLetters
 from safelight.backends.aws.jobs import DynamoJobs
 from safelight.backends.aws.keys import Buckets
 from safelight.backends.aws.links import S3Links
+from safelight.backends.aws.parts import S3Multiparts
 from safelight.backends.aws.records import DynamoRecords
 from safelight.backends.aws.s3 import S3Blobs
 from safelight.backends.aws.sqs import SqsInbox, SqsQueue
@@ -69,6 +70,10 @@ class OnAws:
     @cached_property
     def links(self) -> S3Links:
         return S3Links(self.clients, self.buckets, clock=self.clock)
+
+    @cached_property
+    def multiparts(self) -> S3Multiparts:
+        return S3Multiparts(self.clients, self.buckets, blobs=self.blobs)
 
     # --- tables ---
 

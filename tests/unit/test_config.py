@@ -76,7 +76,7 @@ def test_a_bad_value_is_refused_by_name(variable: str, text: str) -> None:
     [
         ("SAFELIGHT_WORKERS", "many", "a whole number from 0 on"),
         ("SAFELIGHT_UPLOAD_SECONDS", "0", "a whole number from 1 to 604800"),
-        ("SAFELIGHT_MAX_BYTES", "lots", "a number of bytes from 1 on, such as 100MB"),
+        ("SAFELIGHT_MAX_BYTES", "lots", "a number of bytes from 1 to 5GB, such as 100MB"),
         ("SAFELIGHT_RETENTION_DAYS", "0", "a number above 0 (days)"),
         ("SAFELIGHT_LOG_LEVEL", "loud", "debug, error, info or warning"),
         ("SAFELIGHT_INLINE_RECIPES", "maybe", "true or false"),

@@ -1,7 +1,7 @@
 """The AWS backend: S3 keeps the files, DynamoDB the jobs and records, SQS the queue; SNS tells who wants to know.
 
     border.py           clients, and AWS's errors in our words
-    s3.py, links.py     files, and the URLs that clients use
+    s3.py, links.py     files, and the URLs that clients use; parts.py for files that come in parts
     tables.py           the two tables; jobs.py and records.py keep things in them
     stream.py, sns.py   notices: from the jobs table's stream to a topic
     messages.py         what stands in a message; sqs.py sends and receives it, dead_letters.py is for people
@@ -19,6 +19,7 @@ from safelight.backends.aws.jobs import DynamoJobs
 from safelight.backends.aws.keys import Buckets
 from safelight.backends.aws.links import DOWNLOAD_SECONDS, S3Links
 from safelight.backends.aws.messages import decode
+from safelight.backends.aws.parts import S3Multiparts
 from safelight.backends.aws.records import DynamoRecords
 from safelight.backends.aws.s3 import S3Blobs
 from safelight.backends.aws.sns import SnsAnnouncer
@@ -52,6 +53,7 @@ class Aws:
         buckets = Buckets(uploads_bucket, processed_bucket)
         self.blobs = S3Blobs(self.clients, buckets)
         self.links = S3Links(self.clients, buckets, clock=clock, download_seconds=download_seconds)
+        self.multiparts = S3Multiparts(self.clients, buckets, blobs=self.blobs)
         self.jobs = DynamoJobs(self.clients, jobs_table, retention=retention)
         self.notices = StreamedNotices()
         self.records = DynamoRecords(self.clients, records_table, clock=clock)

@@ -100,7 +100,11 @@ class S3Links:
         return self._clients.get("s3")
 
 
-_PARAMETERS: Final = {"Content-Type": "ContentType", "x-amz-checksum-sha256": "ChecksumSHA256"}
+_PARAMETERS: Final = {
+    "Content-Type": "ContentType",
+    "x-amz-checksum-sha256": "ChecksumSHA256",
+    "x-amz-checksum-crc32": "ChecksumCRC32",
+}
 
 
 class _SignedAt(S3SigV4QueryAuth):  # type: ignore[misc] # botocore ships no types
@@ -124,4 +128,6 @@ def declared(grant: UploadGrant) -> dict[str, str]:
         names["Content-Type"] = grant.content_type
     if grant.sha256 is not None:
         names["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(grant.sha256)).decode()
+    if grant.crc32 is not None:
+        names["x-amz-checksum-crc32"] = base64.b64encode(bytes.fromhex(grant.crc32)).decode()
     return names

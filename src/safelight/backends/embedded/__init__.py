@@ -2,6 +2,7 @@
 
     {data}/safelight.db     jobs, notices, queue, records (database.py)
     {data}/files            originals and renditions (files.py)
+    {data}/parts            uploads in parts that are not complete (parts.py)
     {data}/tmp              what is being written (writing.py)
     {data}/signing.key      the secret of the signed URLs (links.py)
     {data}/doorbell         wakes workers (doorbell.py)
@@ -28,6 +29,7 @@ from safelight.backends.embedded.files import Files
 from safelight.backends.embedded.jobs import Jobs, Notices
 from safelight.backends.embedded.links import DOWNLOAD_SECONDS, Links, signing_key
 from safelight.backends.embedded.links import PATH as STORAGE_PATH
+from safelight.backends.embedded.parts import Multiparts
 from safelight.backends.embedded.queue import Messages
 from safelight.backends.embedded.records import Records
 from safelight.backends.embedded.storage import Storage
@@ -69,6 +71,7 @@ class Embedded:
         self.links = Links(
             signing_key(self.data), base_url=base_url, clock=clock, download_seconds=download_seconds
         )
+        self.multiparts = Multiparts(self.blobs, self.links, clock=clock)
         self._doorbell = Doorbell(self.data / "doorbell")
         self._announcer = Announcer(self.data / "changes")
         self._database = Database(self.data)
@@ -112,7 +115,12 @@ class Embedded:
     ) -> Storage:
         """The ASGI application below `/files/`. `created(key, version, bytes)` is told of every upload."""
         storage = Storage(
-            self.blobs, self.links, created=created, clock=self._clock, cors_origins=cors_origins
+            self.blobs,
+            self.links,
+            self.multiparts,
+            created=created,
+            clock=self._clock,
+            cors_origins=cors_origins,
         )
         self._storages.append(storage)
         return storage
@@ -169,6 +177,7 @@ class Embedded:
             if self.records.purge(now, limit=_PURGED_AT_ONCE) < _PURGED_AT_ONCE:
                 break
         self.blobs.clean(now)
+        self.multiparts.clean(now)
 
     def health(self) -> dict[str, str]:
         """Each part and `ok`, or what is wrong with it in a few words."""

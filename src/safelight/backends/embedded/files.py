@@ -6,6 +6,7 @@ overwritten.
 
 import heapq
 import os
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from typing import IO, Final
 from safelight.backends.embedded import keys
 from safelight.backends.embedded.writing import (
     Place,
+    Temporary,
     Writer,
     newest_version,
     storage_errors,
@@ -35,9 +37,11 @@ class Files:
     def __init__(self, data: Path, *, clock: Clock) -> None:
         self._root = data / "files"
         self._temporary = data / "tmp"
+        self.parts = data / "parts"
+        """Where objects wait whose parts have not all come (parts.py)."""
         self._place = Place(self._root, self._temporary, clock)
         try:
-            for folder in (self._root, self._temporary):
+            for folder in (self._root, self._temporary, self.parts):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             sync_folder(data)
             self._prove()
@@ -72,6 +76,10 @@ class Files:
         """Store what arrives in pieces. With `overwrite=False` the commit raises BlobExists if there is one."""
         return Writer(self._place, key, overwrite=overwrite)
 
+    def temporary(self, key: str) -> Temporary:
+        """A file for what will be a part of this object."""
+        return Temporary(self._place.temporary_name(key))
+
     def delete(self, prefix: str) -> int:
         """Erase every version of every object below `prefix`, or of the one object that is called so."""
         keys.check_prefix(prefix)
@@ -84,6 +92,7 @@ class Files:
                 for entry in list(os.scandir(self._temporary)):
                     if entry.name.startswith(unfinished(prefix)):
                         Path(entry.path).unlink(missing_ok=True)
+                shutil.rmtree(self.parts / prefix, ignore_errors=True)
                 gone = _erase_below(path, prefix)
             self._prune(path)
         return gone

@@ -23,7 +23,7 @@ from safelight.backends.embedded.s3 import S3Error
 from safelight.backends.embedded.writing import sync_folder
 from safelight.errors import ConfigurationError
 from safelight.model import content_disposition
-from safelight.ports import LINKS_SIGNED_EVERY, Clock, UploadGrant, UploadLink
+from safelight.ports import LINKS_SIGNED_EVERY, Clock, PartGrant, UploadGrant, UploadLink
 
 PATH: Final = "/files/"
 EXPIRES: Final = "X-Safelight-Expires"
@@ -34,6 +34,9 @@ FIELD_SIGNATURE: Final = "x-safelight-signature"
 CONTENT_TYPE: Final = "response-content-type"
 DISPOSITION: Final = "response-content-disposition"
 CHECKSUM: Final = "x-amz-checksum-sha256"
+CRC32: Final = "x-amz-checksum-crc32"
+PART: Final = "partNumber"
+UPLOAD: Final = "uploadId"
 
 DOWNLOAD_SECONDS: Final = 3600
 
@@ -44,6 +47,8 @@ class Permit(msgspec.Struct, frozen=True):
     max_bytes: int | None
     content_type: str | None
     disposition: str | None
+    part: tuple[str, int] | None
+    """The upload and the number, if it is the URL of a part."""
 
 
 class Links:
@@ -78,6 +83,18 @@ class Links:
             return UploadLink(method="POST", url=self._url(""), fields=fields)
         url = self.sign(
             "PUT", grant.key, expires_at, headers=headers, query={MAX_BYTES: str(grant.max_bytes)}
+        )
+        return UploadLink(method="PUT", url=url, headers=headers)
+
+    def part(self, grant: PartGrant) -> UploadLink:
+        """A URL that takes one part."""
+        headers = {"Content-Length": str(grant.bytes)}
+        url = self.sign(
+            "PUT",
+            grant.key,
+            int(self._clock()) + grant.expires_in,
+            headers=headers,
+            query={MAX_BYTES: str(grant.bytes), PART: str(grant.number), UPLOAD: grant.upload},
         )
         return UploadLink(method="PUT", url=url, headers=headers)
 
@@ -128,11 +145,12 @@ class Links:
             raise S3Error("SignatureDoesNotMatch")
         if any(name.startswith("x-amz-") and name not in names for name in headers):
             raise S3Error("AccessDenied", "There were headers present in the request which were not signed")
-        limit = parameters.get(MAX_BYTES)
+        limit, upload = parameters.get(MAX_BYTES), parameters.get(UPLOAD)
         return Permit(
             max_bytes=None if limit is None else int(limit),
             content_type=parameters.get(CONTENT_TYPE),
             disposition=parameters.get(DISPOSITION),
+            part=None if upload is None else (upload, int(parameters[PART])),
         )
 
     def verify_policy(self, policy: str, signature: str) -> None:
@@ -159,6 +177,8 @@ def _declared(grant: UploadGrant) -> dict[str, str]:
         headers["Content-Length"] = str(grant.size)
     if grant.sha256 is not None:
         headers[CHECKSUM] = base64.b64encode(bytes.fromhex(grant.sha256)).decode()
+    if grant.crc32 is not None:
+        headers[CRC32] = base64.b64encode(bytes.fromhex(grant.crc32)).decode()
     if not grant.overwrite:
         headers["If-None-Match"] = "*"
     return headers

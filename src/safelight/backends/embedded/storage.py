@@ -1,6 +1,6 @@
 """The storage endpoint: an ASGI application that takes and gives files below `/files/`, the way S3 does.
 
-    PUT  /files/{key}     a signed URL; the body is the object
+    PUT  /files/{key}     a signed URL; the body is the object, or one of its parts
     POST /files/          a form with a signed policy
     GET  /files/{key}     a signed URL; ranges and conditions
     HEAD /files/{key}     a URL signed for HEAD
@@ -18,11 +18,12 @@ from typing import Final
 from safelight.backends.embedded.downloads import Downloads
 from safelight.backends.embedded.files import Files
 from safelight.backends.embedded.links import Links
+from safelight.backends.embedded.parts import Multiparts
 from safelight.backends.embedded.request import Receive, Request, Scope, Send
 from safelight.backends.embedded.s3 import S3Error
 from safelight.backends.embedded.uploads import Created, Uploads
 from safelight.backends.embedded.writing import Erased
-from safelight.errors import BlobExists, BlobNotFound, InvalidRequest, StorageUnavailable
+from safelight.errors import BlobExists, BlobNotFound, InvalidRequest, PartsGone, StorageUnavailable
 from safelight.ports import Clock
 
 logger = logging.getLogger(__name__)
@@ -38,13 +39,14 @@ class Storage:
         self,
         files: Files,
         links: Links,
+        multiparts: Multiparts,
         *,
         created: Created,
         clock: Clock,
         cors_origins: Sequence[str] = ("*",),
     ) -> None:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="safelight-files")
-        self._uploads = Uploads(files, links, self._pool, created=created, clock=clock)
+        self._uploads = Uploads(files, links, multiparts, self._pool, created=created, clock=clock)
         self._downloads = Downloads(files, links, self._pool)
         self._origins = frozenset(cors_origins)
 
@@ -127,6 +129,8 @@ def _refusal(error: Exception) -> S3Error:
             return error
         case BlobExists():
             return S3Error("PreconditionFailed")
+        case PartsGone():
+            return S3Error("NoSuchUpload", "The upload is complete, or it was given up.")
         case BlobNotFound():
             return S3Error("NoSuchKey")
         case Erased():

@@ -7,10 +7,11 @@ import binascii
 import hashlib
 import logging
 import threading
+import zlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
 from multipart import (  # type: ignore[import-untyped] # it ships no types
@@ -21,12 +22,12 @@ from multipart import (  # type: ignore[import-untyped] # it ships no types
 )
 
 from safelight.backends.embedded.files import Files
-from safelight.backends.embedded.links import CHECKSUM, FIELD_SIGNATURE, PATH, Links
+from safelight.backends.embedded.links import CHECKSUM, CRC32, FIELD_SIGNATURE, PATH, Links
+from safelight.backends.embedded.parts import Multiparts
 from safelight.backends.embedded.policy import check_policy
 from safelight.backends.embedded.request import Request
 from safelight.backends.embedded.s3 import S3Error, document
-from safelight.backends.embedded.writing import Writer
-from safelight.ports import BlobInfo, Clock
+from safelight.ports import BlobInfo, Clock, Part
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +40,42 @@ _HELD_PIECES: Final = 500
 _FIELDS_BYTES: Final = 20_000
 
 
-class Upload:
-    """An object that is being received. The event loop feeds it; threads do all that touches the disk."""
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Sink(Protocol[T_co]):
+    """Where what is received goes: a `Writer` of an object, or of a part."""
+
+    def write(self, *pieces: bytes) -> None:
+        """Append pieces."""
+
+    def commit(self) -> T_co:
+        """Keep what was written: it is whole and durable when this returns."""
+
+    def abort(self) -> None:
+        """Forget what was written. After a commit, nothing happens."""
+
+
+class Upload(Generic[T]):
+    """What is being received. The event loop feeds it; threads do all that touches the disk. `done` is told of it, in
+    a thread, once it is durable."""
 
     def __init__(
-        self, files: Files, pool: ThreadPoolExecutor, key: str, *, limit: int, headers: Mapping[str, str]
+        self,
+        pool: ThreadPoolExecutor,
+        sink: Callable[[], Sink[T]],
+        done: Callable[[T], None],
+        *,
+        limit: int,
+        headers: Mapping[str, str],
     ) -> None:
         self._pool = pool
         self._limit = limit
         self._digests = _digests(headers)
-        overwrite = _may_overwrite(headers)
-        self._open: Callable[[], Writer] = partial(files.writer, key, overwrite=overwrite)
-        self._writer: Writer | None = None
+        self._open = sink
+        self._done = done
+        self._writer: Sink[T] | None = None
         self._pieces: list[bytes] = []
         self._held = 0
         # A cancelled request can leave a thread at work; cleaning up waits for it.
@@ -59,7 +84,7 @@ class Upload:
         self.bytes = 0
 
     async def feed(self, piece: bytes) -> None:
-        """Take a part of the object. Raise S3Error once it is larger than allowed."""
+        """Take a piece. Raise S3Error once it is larger than allowed."""
         self.bytes += len(piece)
         if self.bytes > self._limit:
             raise S3Error("EntityTooLarge")
@@ -69,9 +94,9 @@ class Upload:
             pieces, self._pieces, self._held = self._pieces, [], 0
             await asyncio.get_running_loop().run_in_executor(self._pool, self._write, pieces)
 
-    async def finish(self, created: Created) -> BlobInfo:
-        """Make the object durable and tell `created`. Raise S3Error if a digest is not the declared one."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._finish, created)
+    async def finish(self) -> T:
+        """Make it durable and tell `done`. Raise S3Error if a digest is not the declared one."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._finish)
 
     def abandon(self) -> None:
         """Leave nothing behind. After `finish`, nothing happens. Does not wait."""
@@ -80,7 +105,7 @@ class Upload:
         except RuntimeError:  # the server is shutting down
             self._abort()
 
-    def _write(self, pieces: list[bytes]) -> Writer:
+    def _write(self, pieces: list[bytes]) -> Sink[T]:
         with self._lock:
             if self._abandoned:
                 raise S3Error("IncompleteBody")
@@ -91,7 +116,7 @@ class Upload:
             writer.write(*pieces)
             return writer
 
-    def _finish(self, created: Created) -> BlobInfo:
+    def _finish(self) -> T:
         writer = self._write(self._pieces)
         with self._lock:
             for name, digest, expected in self._digests:
@@ -99,13 +124,9 @@ class Upload:
                     raise S3Error(
                         "BadDigest", f"The {name} you specified did not match the calculated checksum."
                     )
-            info = writer.commit()
-        try:
-            created(info.key, info.version, info.bytes)
-        except Exception:
-            # The object is safe and the sweeper looks for uploads that nobody was told of: no reason to refuse it.
-            logger.exception("upload %s is stored, but could not be announced", info.key)
-        return info
+            stored = writer.commit()
+        self._done(stored)
+        return stored
 
     def _abort(self) -> None:
         with self._lock:
@@ -121,37 +142,44 @@ class Uploads:
     """PUT and POST."""
 
     def __init__(
-        self, files: Files, links: Links, pool: ThreadPoolExecutor, *, created: Created, clock: Clock
+        self,
+        files: Files,
+        links: Links,
+        multiparts: Multiparts,
+        pool: ThreadPoolExecutor,
+        *,
+        created: Created,
+        clock: Clock,
     ) -> None:
         self._files = files
+        self._multiparts = multiparts
         self._links = links
         self._pool = pool
         self._created = created
         self._clock = clock
 
     async def put(self, request: Request) -> None:
-        """Store the body under the key of the URL."""
+        """Store the body under the key of the URL, or as a part of what will be there."""
         permit = self._links.verify("PUT", request.key, request.query, request.headers)
         length, limit = request.length, permit.max_bytes or 0
         if length is None and "transfer-encoding" not in request.headers:
             raise S3Error("MissingContentLength")
         if length is not None and length > limit:
             raise S3Error("EntityTooLarge")
+        if permit.part is not None:
+            upload, number = permit.part
+            sink = partial(self._multiparts.writer, request.key, upload, number)
+            part = await self._receive(
+                Upload(self._pool, sink, _nobody, limit=limit, headers=request.headers), request
+            )
+            await request.answer(200, {"etag": f'"{part.etag}"'})
+            return
         if not _may_overwrite(request.headers):
             # Asked again when the object is stored; this spares the client from sending what would be refused.
             loop = asyncio.get_running_loop()
             if await loop.run_in_executor(self._pool, self._files.head, request.key):
                 raise S3Error("PreconditionFailed")
-        upload = Upload(self._files, self._pool, request.key, limit=limit, headers=request.headers)
-        try:
-            async for chunk in request.chunks():
-                await upload.feed(chunk)
-            if length is not None and upload.bytes != length:
-                raise S3Error("IncompleteBody")
-            info = await upload.finish(self._created)
-        except BaseException:
-            upload.abandon()
-            raise
+        info = await self._receive(self._upload(request.key, limit, request.headers), request)
         await request.answer(200, _names(info))
 
     async def post(self, request: Request) -> None:
@@ -160,12 +188,12 @@ class Uploads:
         fields = await form.fields()
         self._links.verify_policy(fields.get("policy", ""), fields.get(FIELD_SIGNATURE, ""))
         low, high = check_policy(fields["policy"], fields, self._clock())
-        upload = Upload(self._files, self._pool, fields["key"], limit=high, headers=fields)
+        upload = self._upload(fields["key"], high, fields)
         try:
             await form.file(upload)
             if upload.bytes < low:
                 raise S3Error("EntityTooSmall")
-            info = await upload.finish(self._created)
+            info = await upload.finish()
         except BaseException:
             upload.abandon()
             raise
@@ -176,6 +204,33 @@ class Uploads:
             await request.answer(201, {**headers, "content-type": "application/xml"}, body)
         else:
             await request.answer(200 if status == "200" else 204, headers)
+
+    def _upload(self, key: str, limit: int, headers: Mapping[str, str]) -> Upload[BlobInfo]:
+        sink = partial(self._files.writer, key, overwrite=_may_overwrite(headers))
+        return Upload(self._pool, sink, self._tell, limit=limit, headers=headers)
+
+    async def _receive(self, upload: Upload[T], request: Request) -> T:
+        """All of the request's body."""
+        try:
+            async for chunk in request.chunks():
+                await upload.feed(chunk)
+            if request.length is not None and upload.bytes != request.length:
+                raise S3Error("IncompleteBody")
+            return await upload.finish()
+        except BaseException:
+            upload.abandon()
+            raise
+
+    def _tell(self, info: BlobInfo) -> None:
+        try:
+            self._created(info.key, info.version, info.bytes)
+        except Exception:
+            # The object is safe and the sweeper looks for uploads that nobody was told of: no reason to refuse it.
+            logger.exception("upload %s is stored, but could not be announced", info.key)
+
+
+def _nobody(part: Part) -> None:
+    """Nobody needs to be told of a part."""
 
 
 class _Form:
@@ -212,7 +267,7 @@ class _Form:
             else:
                 fields[name] = value.decode(errors="replace")
 
-    async def file(self, upload: Upload) -> None:
+    async def file(self, upload: Upload[BlobInfo]) -> None:
         """Feed the file, and read to the end of the form."""
         while (event := await self._next()) is not None:
             if not isinstance(event, MultipartSegment):
@@ -241,14 +296,30 @@ def _may_overwrite(headers: Mapping[str, str]) -> bool:
 
 def _digests(headers: Mapping[str, str]) -> list[tuple[str, Any, bytes]]:
     """The checksums to work out: their names, their states and what is expected. None unless declared."""
-    wanted = []
+    wanted: list[tuple[str, Any, bytes]] = []
     if (text := headers.get(CHECKSUM)) is not None:
         expected = _decoded(text, 32) or _refuse("InvalidRequest", f"Value for {CHECKSUM} header is invalid.")
         wanted.append(("SHA256", hashlib.sha256(), expected))
+    if (text := headers.get(CRC32)) is not None:
+        expected = _decoded(text, 4) or _refuse("InvalidRequest", f"Value for {CRC32} header is invalid.")
+        wanted.append(("CRC32", _Crc32(), expected))
     if (text := headers.get("content-md5")) is not None:
         expected = _decoded(text, 16) or _refuse("InvalidDigest", None)
         wanted.append(("Content-MD5", hashlib.md5(usedforsecurity=False), expected))
     return wanted
+
+
+class _Crc32:
+    """A CRC-32 in the manner of hashlib."""
+
+    def __init__(self) -> None:
+        self._value = 0
+
+    def update(self, piece: bytes) -> None:
+        self._value = zlib.crc32(piece, self._value)
+
+    def digest(self) -> bytes:
+        return self._value.to_bytes(4, "big")
 
 
 def _refuse(code: str, message: str | None) -> bytes:

@@ -52,28 +52,16 @@ def unfinished(prefix: str) -> str:
     return quote(prefix, safe=" ")[:200]
 
 
-class Writer:
-    """An object in the making. Nobody sees any of it before `commit`; leaving the `with` block without a commit
-    leaves nothing."""
+class Temporary:
+    """A file that is being written, in `{data}/tmp`."""
 
-    def __init__(self, place: Place, key: str, *, overwrite: bool = True) -> None:
-        self._place = place
-        self._key = keys.check(key)
-        self._overwrite = overwrite
-        self._path = place.temporary_name(key)
+    def __init__(self, path: Path) -> None:
+        self.path = path
         with storage_errors():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._file: int | None = os.open(self._path, flags, 0o600)
+            self._file: int | None = os.open(path, flags, 0o600)
         faults.reached("file.created")
         self.bytes = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
 
     def write(self, *pieces: bytes | bytearray | memoryview) -> None:
         """Append pieces, at most 1,000 at once: without joining them first, in one call of the system."""
@@ -88,6 +76,7 @@ class Writer:
 
     def copy(self, file: IO[bytes]) -> None:
         """Append a whole file, inside the kernel where it has a descriptor and the system can."""
+        before = self.bytes
         with storage_errors():
             try:
                 source = file.fileno()
@@ -99,9 +88,51 @@ class Writer:
             if file.writable():
                 file.flush()
             for move in (_copy_range, _send, _read_and_write):
-                if move(source, self._descriptor):
+                if move(source, self._descriptor, before):
                     break
             self.bytes = os.fstat(self._descriptor).st_size
+
+    def sync(self) -> None:
+        """Bring what was written to the disk."""
+        with storage_errors():
+            os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """The file has its name: let go of it."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def abort(self) -> None:
+        """Forget what was written. After `close`, nothing happens."""
+        if self._file is not None:
+            self.close()
+            with storage_errors():
+                self.path.unlink(missing_ok=True)
+
+    @property
+    def _descriptor(self) -> int:
+        assert self._file is not None, "the file is finished"
+        return self._file
+
+
+class Writer(Temporary):
+    """An object in the making. Nobody sees any of it before `commit`; leaving the `with` block without a commit
+    leaves nothing."""
+
+    def __init__(self, place: Place, key: str, *, overwrite: bool = True) -> None:
+        self._place = place
+        self._key = keys.check(key)
+        self._overwrite = overwrite
+        super().__init__(place.temporary_name(key))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.abort()
 
     def commit(self) -> BlobInfo:
         """Put the object into its place. When this returns it is whole, visible and durable."""
@@ -115,33 +146,26 @@ class Writer:
             for _ in range(_RACES_WITH_DELETE):
                 with suppress(FileNotFoundError), self._open(folder) as descriptor:
                     version = self._publish(descriptor, now)
-                    self._close()
+                    self.close()
                     faults.reached("file.placed")
                     os.fsync(descriptor)
                     self._make_durable(folder)
                     faults.reached("file.durable")
                     return BlobInfo(key=self._key, version=version, bytes=self.bytes, modified_at=now)
-                if not self._path.exists():
+                if not self.path.exists():
                     raise Erased
         raise StorageUnavailable
-
-    def abort(self) -> None:
-        """Forget what was written. After a commit, nothing happens."""
-        if self._file is not None:
-            self._close()
-            with storage_errors():
-                self._path.unlink(missing_ok=True)
 
     def _publish(self, folder: int, now: float) -> str:
         name = self._key.rpartition("/")[2]
         if self._key.startswith(keys.PROCESSED):
             try:
                 # A link, since a rename would replace what is there.
-                os.link(self._path, name, dst_dir_fd=folder)
+                os.link(self.path, name, dst_dir_fd=folder)
             except FileExistsError:
                 raise BlobExists from None
             faults.reached("file.linked")
-            self._path.unlink(missing_ok=True)
+            self.path.unlink(missing_ok=True)
             return keys.ONLY_VERSION
         # Two uploads of one key take turns: "only if there is none" must hold, and a later version sort later.
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -149,7 +173,7 @@ class Writer:
         if newest is not None and not self._overwrite:
             raise BlobExists
         version = keys.new_version(now, newest)
-        os.rename(self._path, f"{version}-{name}", dst_dir_fd=folder)
+        os.rename(self.path, f"{version}-{name}", dst_dir_fd=folder)
         return version
 
     @contextmanager
@@ -181,16 +205,6 @@ class Writer:
             durable.add(folder)
             folder = folder.parent
 
-    @property
-    def _descriptor(self) -> int:
-        assert self._file is not None, "the object is finished"
-        return self._file
-
-    def _close(self) -> None:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
-
 
 def newest_version(names: list[str], name: str) -> str | None:
     """The newest version of the object called `name` among the files of its folder."""
@@ -220,22 +234,22 @@ def storage_errors() -> Iterator[None]:
         raise StorageUnavailable from error
 
 
-# --- copying: each returns False if the system can not do it this way -----------------------------------------
+# --- copying a file behind the first `before` bytes: each returns False if the system can not do it this way ---
 
 
-def _copy_range(source: int, target: int) -> bool:
+def _copy_range(source: int, target: int, before: int) -> bool:
     if not hasattr(os, "copy_file_range"):
         return False
-    return _move(lambda offset: os.copy_file_range(source, target, 2**30, offset), source, target)
+    return _move(lambda offset: os.copy_file_range(source, target, 2**30, offset), source, target, before)
 
 
-def _send(source: int, target: int) -> bool:
-    return _move(lambda offset: os.sendfile(target, source, offset, 2**30), source, target)
+def _send(source: int, target: int, before: int) -> bool:
+    return _move(lambda offset: os.sendfile(target, source, offset, 2**30), source, target, before)
 
 
-def _move(step: Callable[[int], int], source: int, target: int) -> bool:
+def _move(step: Callable[[int], int], source: int, target: int, before: int) -> bool:
     """Take steps until the source has no more; go on where an earlier way stopped."""
-    offset = os.fstat(target).st_size
+    offset = os.fstat(target).st_size - before
     try:
         while done := step(offset):
             offset += done
@@ -246,8 +260,8 @@ def _move(step: Callable[[int], int], source: int, target: int) -> bool:
     return offset >= os.fstat(source).st_size
 
 
-def _read_and_write(source: int, target: int) -> bool:
-    offset = os.fstat(target).st_size
+def _read_and_write(source: int, target: int, before: int) -> bool:
+    offset = os.fstat(target).st_size - before
     while chunk := os.pread(source, _CHUNK, offset):
         with memoryview(chunk) as view:
             done = 0

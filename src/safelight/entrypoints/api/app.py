@@ -7,7 +7,7 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from safelight.entrypoints.api import about, auth, events, jobs, problems
+from safelight.entrypoints.api import about, auth, events, jobs, parts, problems
 from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal
 from safelight.entrypoints.api.headers import AnswerHeaders
 from safelight.entrypoints.api.requests import MAX_BODY
@@ -16,6 +16,7 @@ from safelight.service import Service
 
 ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
     jobs.create_upload,
+    parts.Parts,
     jobs.Jobs,
     events.listen,
     about.get_about,

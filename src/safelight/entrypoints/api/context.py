@@ -107,6 +107,9 @@ class Call(Request[Any, Any, State]):
         return f"{base}/jobs/{job_id}"
 
 
+LOOK_AGAIN: Final = {"Retry-After": "1"}
+"""When to ask for a job that has not ended."""
+
 JSON: Final = "application/json"
 
 

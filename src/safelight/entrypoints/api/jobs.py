@@ -1,13 +1,12 @@
 """Uploads and jobs: request → use case → answer."""
 
 from collections.abc import Callable
-from typing import Final
 
 from litestar import Controller, Response, delete, get, post
 from litestar.params import FromPath, RawBody
 
 from safelight.callers import Scope
-from safelight.entrypoints.api.context import Call, answer
+from safelight.entrypoints.api.context import LOOK_AGAIN, Call, answer
 from safelight.entrypoints.api.requests import (
     ListQuery,
     RenderBody,
@@ -21,9 +20,6 @@ from safelight.entrypoints.api.views import JobsView, etag, view_job, view_uploa
 from safelight.errors import IdempotencyKeyReused, JobNotFound, MissingJobId, ScopeMissing
 from safelight.idempotency import once
 from safelight.model import Job
-
-LOOK_AGAIN: Final = {"Retry-After": "1"}
-"""When to ask for a job that has not ended."""
 
 
 @post("/uploads", status_code=200, sync_to_thread=True)

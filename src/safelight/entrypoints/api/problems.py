@@ -50,6 +50,13 @@ class Kind(msgspec.Struct, frozen=True):
 KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.InvalidRequest: Kind(400, "Invalid request"),
     errors.ConflictingFields: Kind(422, "Fields in conflict"),
+    errors.MultipartNeedsSize: Kind(422, "Multipart needs a size"),
+    errors.NotMultipart: Kind(409, "Not an upload in parts"),
+    errors.InvalidPart: Kind(422, "Part not valid"),
+    errors.InvalidPartOrder: Kind(422, "Parts out of order"),
+    errors.EntityTooSmall: Kind(422, "Part too small"),
+    errors.PartsMissing: Kind(422, "Parts missing"),
+    errors.PartsGone: Kind(410, "Parts gone"),
     errors.MissingJobId: Kind(400, "Missing jobId parameter"),
     errors.NotAuthenticated: Kind(401, "Not authenticated"),
     errors.ScopeMissing: Kind(403, "Scope missing"),

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from safelight.errors import InvalidRequest, JobNotFound, MissingJobId
 from safelight.model import JobState
+from safelight.ports import MOST_PARTS, Part
 from safelight.service import UploadRequest
 
 MAX_BODY: Final = 1_000_000
@@ -30,6 +31,7 @@ MediaType = Annotated[
     Meta(max_length=127, pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+$", examples=["image/jpeg"]),
 ]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{64}$")]
+Crc32 = Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{8}$")]
 MetadataKey = Annotated[str, Meta(min_length=1, max_length=64)]
 MetadataValue = Annotated[str, Meta(max_length=512)]
 RecipeName = Annotated[str, Meta(max_length=100, examples=["default"])]
@@ -75,6 +77,13 @@ class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             extra={"expected": "64 hexadecimal digits"},
         ),
     ] = None
+    crc32: Annotated[
+        Crc32 | None,
+        Meta(
+            description="The file's CRC-32 in hexadecimal, instead of `sha256`.",
+            extra={"expected": "8 hexadecimal digits"},
+        ),
+    ] = None
     recipe: RecipeField = None
     metadata: Annotated[
         Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=32)] | None,
@@ -99,11 +108,56 @@ class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             extra={"expected": "true or false"},
         ),
     ] = None
+    multipart: Annotated[
+        bool | None,
+        Meta(
+            description="Whether the file will come in parts: for files of more than 16 MB whose `size` is declared.",
+            extra={"expected": "true or false"},
+        ),
+    ] = None
 
     def request(self) -> UploadRequest:
         """The same for the service: what was not sent is left to its defaults."""
         given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
         return UploadRequest(**given)
+
+
+class PartBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One part, as storage has confirmed it."""
+
+    part_number: Annotated[int, Meta(ge=1, le=MOST_PARTS)]
+    etag: Annotated[str, Meta(min_length=1, max_length=100, description="The ETag of the answer to its PUT.")]
+
+
+class CompleteBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All parts of a file, in the order of their numbers."""
+
+    parts: Annotated[
+        Annotated[list[PartBody], Meta(min_length=1, max_length=MOST_PARTS)],
+        Meta(
+            description="Every part with the ETag that storage gave it.",
+            extra={"expected": "a list of parts, each with its partNumber (1 to 10000) and its etag"},
+        ),
+    ]
+
+    def named(self) -> tuple[Part, ...]:
+        """The same for the service: HTTP quotes ETags."""
+        return tuple(Part(number=part.part_number, etag=part.etag.strip('"')) for part in self.parts)
+
+
+class PartsQuery(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"start": "from"}
+):
+    """Which parts."""
+
+    start: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_PARTS)],
+        Meta(description="The number of the first.", extra={"expected": "a whole number from 1 to 10000"}),
+    ] = 1
+    limit: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)],
+        Meta(description="How many at most.", extra={"expected": "a whole number from 1 to 1000"}),
+    ] = 100
 
 
 class RenderBody(

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from safelight.model import Job, JobState, Stage, timestamp
+from safelight.multipart import Parts, count_of
 from safelight.ports import LINKS_SIGNED_EVERY, UploadLink
 from safelight.service import Service
 
@@ -106,6 +107,43 @@ class JobsView(View, frozen=True):
     ]
 
 
+class MultipartView(View, frozen=True):
+    """How to cut the file: into `parts` parts of `partSize` bytes, the last one of what is left."""
+
+    part_size: int
+    parts: int
+
+
+class PartLinkView(View, frozen=True):
+    """Where to PUT one part."""
+
+    part_number: int
+    url: Annotated[str, Meta(description="Signed: for exactly the bytes of this part.")]
+    headers: Annotated[
+        dict[str, str], Meta(description="Headers to send exactly so, because they are signed.")
+    ]
+
+
+class UploadedPartView(View, frozen=True):
+    """A part that has arrived."""
+
+    part_number: int
+    size: int
+    etag: str
+
+
+class PartsView(View, frozen=True):
+    """A page of the parts of a file: where each goes, and which of them have arrived."""
+
+    part_size: int
+    parts: tuple[PartLinkView, ...]
+    uploaded: Annotated[
+        tuple[UploadedPartView, ...], Meta(description="Those of this page that have arrived.")
+    ]
+    next: Annotated[int | None, Meta(description="Asks for the next page as `from`; null at the end.")]
+    expires_in: Annotated[int, Meta(description="How many seconds the URLs are good for.", examples=[300])]
+
+
 class UploadView(View, frozen=True):
     """Where and how to send the file, and where to look for the job."""
 
@@ -120,6 +158,10 @@ class UploadView(View, frozen=True):
         dict[str, str], Meta(description="POST: form fields to send before the field `file`.")
     ]
     status_url: Annotated[str, Meta(description="GET it for the job.")]
+    multipart: Annotated[
+        MultipartView | UnsetType,
+        Meta(description="With `multipart: true`: GET /uploads/{jobId}/parts says where each part goes."),
+    ] = UNSET
 
 
 class RecipeView(View, frozen=True):
@@ -226,6 +268,26 @@ def view_upload(service: Service, job: Job, link: UploadLink, status_url: str) -
         upload_headers=link.headers,
         upload_fields=link.fields,
         status_url=status_url,
+        multipart=MultipartView(part_size=job.upload.multipart.part_size, parts=count_of(job))
+        if job.upload.multipart
+        else UNSET,
+    )
+
+
+def view_parts(service: Service, page: Parts) -> PartsView:
+    """A page of parts."""
+    return PartsView(
+        part_size=page.part_size,
+        parts=tuple(
+            PartLinkView(part_number=number, url=link.url, headers=link.headers)
+            for number, link in page.links.items()
+        ),
+        uploaded=tuple(
+            UploadedPartView(part_number=part.number, size=part.bytes, etag=part.etag)
+            for part in page.uploaded
+        ),
+        next=page.next,
+        expires_in=service.settings.upload_seconds,
     )
 
 

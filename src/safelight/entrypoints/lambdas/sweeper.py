@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from safelight.entrypoints.lambdas.observing import Context, observed
 from safelight.entrypoints.lambdas.wiring import system
-from safelight.model import HOUR, Job, JobState
+from safelight.model import HOUR, Job, JobState, Stage
 
 ROOM: Final = 10.0
 """Seconds that a call keeps for the step that is under way when the budget ends."""
@@ -31,4 +31,6 @@ def open_too_long(job: Job, now: float) -> bool:
     if job.state.terminal:
         return False
     begun = max((at.at for at in job.timeline if at.state is JobState.PENDING), default=job.created_at)
+    if job.stage is Stage.AWAITING_UPLOAD and job.upload.multipart is not None:
+        begun = job.updated_at  # as long as its client asks for parts
     return now - begun > OPEN_TOO_LONG

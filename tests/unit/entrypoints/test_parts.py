@@ -1,0 +1,268 @@
+"""The promises of uploads in parts, through the API on ports in memory."""
+
+import hashlib
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.unit.entrypoints.test_api import assert_problem, client
+from tests.unit.pipeline import ME, Pipeline
+
+from safelight import testing
+from safelight.entrypoints.lambdas.sweeper import open_too_long
+from safelight.model import DAY, HOUR, JobState
+from safelight.service import MULTIPART_FROM, PART_SIZE
+
+CONTENT = b"0123456789abcdef" * (2 * PART_SIZE // 16) + b"and the rest"
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    return Pipeline()
+
+
+@pytest.fixture
+def api(pipeline: Pipeline) -> Iterator[httpx.Client]:
+    yield from client(pipeline)
+
+
+def ask(api: httpx.Client, **said: Any) -> dict[str, Any]:
+    """A client asks to upload CONTENT in parts."""
+    made = api.post("/uploads", json={"filename": "a.jpg", "size": len(CONTENT), "multipart": True} | said)
+    assert made.status_code == 200, made.text
+    answer: dict[str, Any] = made.json()
+    return answer
+
+
+def page(api: httpx.Client, job_id: str, **query: int) -> dict[str, Any]:
+    """A page of the parts."""
+    got = api.get(f"/uploads/{job_id}/parts", params=query)
+    assert got.status_code == 200, got.text
+    answer: dict[str, Any] = got.json()
+    return answer
+
+
+def send(pipeline: Pipeline, page: dict[str, Any], *numbers: int) -> list[dict[str, Any]]:
+    """Send parts of CONTENT to their URLs; all of the page unless told."""
+    storage = pipeline.ports.multiparts
+    assert isinstance(storage, testing.Multiparts)
+    sent = []
+    for part in page["parts"]:
+        number = part["partNumber"]
+        if not numbers or number in numbers:
+            body = CONTENT[(number - 1) * page["partSize"] :][: page["partSize"]]
+            sent.append({"partNumber": number, "etag": f'"{storage.put(part["url"], body).etag}"'})
+    return sent
+
+
+def complete(api: httpx.Client, job_id: str, parts: list[dict[str, Any]]) -> httpx.Response:
+    return api.post(f"/uploads/{job_id}/complete", json={"parts": parts})
+
+
+def test_a_file_comes_in_parts(pipeline: Pipeline, api: httpx.Client) -> None:
+    """From the request to the outputs; the answer is the usual one and says how to cut the file."""
+    sha256 = hashlib.sha256(CONTENT).hexdigest()
+    made = ask(api, sha256=sha256)
+    assert made["multipart"] == {"partSize": PART_SIZE, "parts": 3}
+    assert {"uploadUrl", "uploadMethod", "uploadHeaders", "statusUrl"} <= set(made)
+    parts = send(pipeline, page(api, made["jobId"]))
+    job = complete(api, made["jobId"], parts).json()
+    assert (job["status"], job["stage"]) == ("PENDING", "queued")
+    pipeline.work()
+    job = api.get(f"/jobs/{made['jobId']}").json()
+    assert (job["status"], job["source"]["sha256"]) == ("COMPLETED", sha256)
+
+
+def test_who_does_not_ask_for_parts_is_not_told_of_them(api: httpx.Client) -> None:
+    """The answer of the first contract has no field more, and there are no parts to ask for."""
+    made = api.post("/uploads", json={"size": len(CONTENT)}).json()
+    assert "multipart" not in made
+    job_id = made["jobId"]
+    assert_problem(api.get(f"/uploads/{job_id}/parts"), 409, "not_multipart")
+    assert_problem(complete(api, job_id, [{"partNumber": 1, "etag": "x"}]), 409, "not_multipart")
+    assert_problem(api.delete(f"/uploads/{job_id}/parts"), 409, "not_multipart")
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "code"),
+    [
+        ({}, 422, "multipart_needs_size"),
+        ({"size": MULTIPART_FROM}, 422, "multipart_needs_size"),
+        ({"size": 10**11}, 413, "too_large"),
+        ({"size": len(CONTENT), "method": "POST"}, 422, "conflicting_fields"),
+        ({"size": len(CONTENT), "sha256": "0" * 64, "crc32": "0" * 8}, 422, "conflicting_fields"),
+        ({"size": len(CONTENT), "crc32": "0"}, 400, "invalid_request"),
+        ({"size": len(CONTENT), "multipart": 7}, 400, "invalid_request"),
+    ],
+)
+def test_what_can_not_come_in_parts(api: httpx.Client, said: dict[str, Any], status: int, code: str) -> None:
+    """Without a size, with a small one, or as a form: each is refused by name."""
+    assert_problem(api.post("/uploads", json={"multipart": True} | said), status, code)
+
+
+def test_parts_come_in_pages(api: httpx.Client) -> None:
+    """Each URL is for exactly its part; `next` leads to the end."""
+    job_id = ask(api)["jobId"]
+    first = page(api, job_id, limit=2)
+    assert [part["partNumber"] for part in first["parts"]] == [1, 2]
+    assert [part["headers"] for part in first["parts"]] == [{"Content-Length": str(PART_SIZE)}] * 2
+    assert first["next"] == 3
+    last = page(api, job_id, **{"from": 3, "limit": 2})
+    assert [(p["partNumber"], p["headers"]["Content-Length"]) for p in last["parts"]] == [(3, "12")]
+    assert last["next"] is None
+    beyond = page(api, job_id, **{"from": 4})
+    assert (beyond["parts"], beyond["uploaded"], beyond["next"]) == ([], [], None)
+    assert_problem(api.get(f"/uploads/{job_id}/parts", params={"limit": 1001}), 400, "invalid_request")
+
+
+def test_who_comes_back_goes_on(pipeline: Pipeline, api: httpx.Client) -> None:
+    """What has arrived is told, page by page, and need not be sent again."""
+    job_id = ask(api)["jobId"]
+    send(pipeline, page(api, job_id), 1, 3)
+    there = page(api, job_id, limit=2)["uploaded"]
+    assert [(part["partNumber"], part["size"]) for part in there] == [(1, PART_SIZE)]
+    there += page(api, job_id, **{"from": 3})["uploaded"]
+    there += send(pipeline, page(api, job_id), 2)
+    done = complete(
+        api,
+        job_id,
+        sorted(({k: p[k] for k in ("partNumber", "etag")} for p in there), key=lambda p: p["partNumber"]),
+    )
+    assert done.status_code == 200, done.text
+
+
+def test_completing_twice_is_the_same(pipeline: Pipeline, api: httpx.Client) -> None:
+    """The second answer is the job as it is by then, even if its event was cut off after the first."""
+    job_id = ask(api)["jobId"]
+    parts = send(pipeline, page(api, job_id))
+    assert complete(api, job_id, parts).status_code == 200
+    pipeline.work()
+    again = complete(api, job_id, parts).json()
+    assert again["status"] == "COMPLETED"
+    assert len(pipeline.ports.blobs.list(f"uploads/{job_id}/").items) == 1
+
+
+def test_a_completion_that_was_cut_off_is_repeated(pipeline: Pipeline, api: httpx.Client) -> None:
+    """The object is there and the job does not know it: completing again finds it."""
+    job_id = ask(api)["jobId"]
+    parts = send(pipeline, page(api, job_id))
+    upload = pipeline.service.describe(ME, job_id).upload
+    assert upload.multipart
+    assert upload.multipart.id
+    storage = pipeline.ports.multiparts
+    storage.complete(upload.key, upload.multipart.id, storage.parts(upload.key, upload.multipart.id))
+    assert complete(api, job_id, parts).json()["stage"] == "queued"
+
+
+def test_what_is_not_whole_is_not_completed(pipeline: Pipeline, api: httpx.Client) -> None:
+    """Missing, damaged and disordered parts are named, and the client can mend each."""
+    job_id = ask(api)["jobId"]
+    parts = send(pipeline, page(api, job_id), 1, 2)
+    assert_problem(complete(api, job_id, parts), 422, "parts_missing")
+    assert_problem(complete(api, job_id, []), 400, "invalid_request")
+    absent = {"partNumber": 3, "etag": "0" * 32}
+    assert_problem(complete(api, job_id, [*parts, absent]), 422, "invalid_part")
+    assert_problem(complete(api, job_id, parts[::-1]), 422, "invalid_part_order")
+    assert_problem(complete(api, job_id, [parts[0], parts[0]]), 422, "invalid_part_order")
+    other = [{"partNumber": 1, "etag": "0" * 32}, parts[1]]
+    assert_problem(complete(api, job_id, other), 422, "invalid_part")
+    parts += send(pipeline, page(api, job_id), 3)
+    assert complete(api, job_id, parts).status_code == 200
+
+
+def test_what_was_sent_can_be_dropped(pipeline: Pipeline, api: httpx.Client) -> None:
+    """Dropping twice is the same; the next page begins anew, and what is complete can not be dropped."""
+    job_id = ask(api)["jobId"]
+    assert api.delete(f"/uploads/{job_id}/parts").status_code == 204
+    parts = send(pipeline, page(api, job_id))
+    for _ in range(2):
+        assert api.delete(f"/uploads/{job_id}/parts").status_code == 204
+    assert_problem(complete(api, job_id, parts), 410, "parts_gone")
+    assert page(api, job_id)["uploaded"] == []
+    parts = send(pipeline, page(api, job_id))
+    assert complete(api, job_id, parts).status_code == 200
+    assert_problem(api.delete(f"/uploads/{job_id}/parts"), 409, "not_allowed_now")
+    assert_problem(api.get(f"/uploads/{job_id}/parts"), 409, "not_allowed_now")
+
+
+def test_parts_that_were_swept_up_begin_anew(pipeline: Pipeline, api: httpx.Client) -> None:
+    """The storage has given them up: a page says that nothing has arrived, and takes them all again."""
+    job_id = ask(api)["jobId"]
+    old = send(pipeline, page(api, job_id))
+    pipeline.ports.blobs.delete(f"uploads/{job_id}/")
+    assert_problem(complete(api, job_id, old), 410, "parts_gone")
+    assert page(api, job_id)["uploaded"] == []
+    assert complete(api, job_id, send(pipeline, page(api, job_id))).status_code == 200
+
+
+def test_two_pages_at_once_are_of_one_upload(pipeline: Pipeline, api: httpx.Client) -> None:
+    """Who loses the race to begin gives its own upload up."""
+    job_id, storage, begun = ask(api)["jobId"], pipeline.ports.multiparts, []
+    begin = storage.begin
+
+    def begin_beside_another(key: str, **about: Any) -> str:
+        if not begun:
+            begun.append(key)
+            page(api, job_id)
+        return begin(key, **about)
+
+    storage.begin = begin_beside_another  # type: ignore[method-assign]
+    parts = send(pipeline, page(api, job_id))
+    assert isinstance(storage, testing.Multiparts)
+    assert len(storage._uploads) == 1
+    assert complete(api, job_id, parts).status_code == 200
+
+
+def test_another_owners_upload_is_not_there(pipeline: Pipeline, api: httpx.Client) -> None:
+    """Neither for its parts, nor to complete or drop it."""
+    said = {"size": len(CONTENT), "multipart": True}
+    job_id = pipeline.request("somebody-else", **said).id
+    assert_problem(api.get(f"/uploads/{job_id}/parts"), 404, "job_not_found")
+    assert_problem(complete(api, job_id, [{"partNumber": 1, "etag": "x"}]), 404, "job_not_found")
+    assert_problem(api.delete(f"/uploads/{job_id}/parts"), 404, "job_not_found")
+
+
+def test_what_was_declared_is_checked_in_the_end(pipeline: Pipeline, api: httpx.Client) -> None:
+    """No storage checks a file that came in parts as a whole: the worker does, before anything is drawn."""
+    right, wrong = f"{zlib.crc32(CONTENT):08X}", f"{zlib.crc32(CONTENT) ^ 1:08x}"
+    ends = []
+    for said in ({"crc32": right}, {"crc32": wrong}, {"sha256": "0" * 64}):
+        job_id = ask(api, **said)["jobId"]
+        complete(api, job_id, send(pipeline, page(api, job_id)))
+        pipeline.work()
+        job = api.get(f"/jobs/{job_id}").json()
+        ends.append((job["status"], job["error"] and job["error"]["code"]))
+    assert ends == [("COMPLETED", None), ("FAILED", "checksum_mismatch"), ("FAILED", "checksum_mismatch")]
+
+
+def test_a_client_that_sends_keeps_its_job_open(pipeline: Pipeline, api: httpx.Client) -> None:
+    """For as long as it asks for parts, but not for more than a day; then the parts are dropped, too."""
+    job_id = ask(api)["jobId"]
+    for _ in range(23):
+        page(api, job_id)
+        pipeline.clock.advance(HOUR)
+        pipeline.sweeper.sweep()
+        job = pipeline.service.describe(ME, job_id)
+        assert job.state is JobState.PENDING
+        assert not open_too_long(job, pipeline.clock())
+    for _ in range(3):
+        pipeline.clock.advance(HOUR / 2)
+        pipeline.sweeper.sweep()
+    job = pipeline.service.describe(ME, job_id)
+    assert (job.state, job.updated_at - job.created_at <= DAY + HOUR) == (JobState.EXPIRED, True)
+    storage = pipeline.ports.multiparts
+    assert isinstance(storage, testing.Multiparts)
+    assert storage._uploads == {}
+    assert_problem(api.get(f"/uploads/{job_id}/parts"), 409, "not_allowed_now")
+
+
+def test_who_stops_sending_does_not(pipeline: Pipeline, api: httpx.Client) -> None:
+    """The usual hour after the last sign of life, and the job is EXPIRED."""
+    job_id = ask(api)["jobId"]
+    page(api, job_id)
+    for _ in range(3):
+        pipeline.clock.advance(HOUR)
+        pipeline.sweeper.sweep()
+    assert pipeline.service.describe(ME, job_id).state is JobState.EXPIRED
