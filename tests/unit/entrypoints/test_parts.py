@@ -199,7 +199,8 @@ def test_parts_that_were_swept_up_begin_anew(pipeline: Pipeline, api: httpx.Clie
 
 def test_two_pages_at_once_are_of_one_upload(pipeline: Pipeline, api: httpx.Client) -> None:
     """Who loses the race to begin gives its own upload up."""
-    job_id, storage, begun = ask(api)["jobId"], pipeline.ports.multiparts, []
+    job_id, storage = ask(api)["jobId"], pipeline.ports.multiparts
+    begun: list[str] = []
     begin = storage.begin
 
     def begin_beside_another(key: str, **about: Any) -> str:
