@@ -42,7 +42,7 @@ class Mutant(NamedTuple):
 CRASH = "test_crashes.py::test_a_crash_at_any_point_loses_nothing"
 WRITING, MODEL, SERVICE = "backends/embedded/writing.py", "model.py", "service.py"
 HERE = (
-    "            with self._database.writing() as write:\n"
+    "            with self._database.writing(durable=after.state is not JobState.PROCESSING) as write:\n"
     "                stored = self._replace(write, before, after)\n"
 )
 

@@ -5,7 +5,9 @@ import logging
 import os
 import signal
 import socket
+import sys
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from safelight import bootstrap, config
@@ -19,6 +21,13 @@ END_WITHIN: Final = 5
 """Seconds that open requests may go on after the request to stop."""
 
 BACKLOG: Final = 2048
+
+THREADS: Final = 64
+"""Requests in hand at once. They mostly wait for the disk, and all that wait share one commit."""
+
+SWITCH_SECONDS: Final = 0.0005
+"""How long one thread may keep the others waiting for the interpreter: a tenth of Python's own choice, since a request
+changes threads several times."""
 
 
 class LiveChanges:
@@ -64,6 +73,8 @@ class Front:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             self._changes.start()
+            threads = ThreadPoolExecutor(THREADS, thread_name_prefix="safelight-api")
+            asyncio.get_running_loop().set_default_executor(threads)
         if scope["type"] == "http" and scope["path"].startswith(self._storage_path):
             await self._storage(scope, receive, send)
         else:
@@ -86,6 +97,7 @@ def main(descriptor: int, url: str) -> None:
     log_to_stderr("front", settings.log_level)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_SECONDS)
     with bootstrap.build_on_one_machine(settings, url=url) as system:
         server = Server(
             connection.Config(

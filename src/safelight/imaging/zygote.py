@@ -28,6 +28,7 @@ def main(worker: socket.socket) -> None:
     entry = importlib.import_module(start.entry)
     entry.prepare()
     os.environ.clear()
+    confine.step_back()
     confine.hide()
     confine.prepare()
     # Nothing loaded so far is garbage, and a collection in a child would copy every page it looks at.

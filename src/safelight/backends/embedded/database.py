@@ -24,6 +24,7 @@ import apsw
 
 from safelight import faults
 from safelight.backends.embedded.schema import MIGRATIONS
+from safelight.backends.embedded.writers import WORLD, Writers
 from safelight.errors import ConfigurationError, InvalidRequest, StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -33,21 +34,6 @@ BUSY_SECONDS: Final = 10.0
 LOG_LIMIT: Final = 64 * 2**20
 """With a larger log than this, a checkpoint makes writers wait for a moment so that the log can start anew."""
 OLDEST_SQLITE: Final = 3_051_003
-
-_WORLD: Final = (
-    apsw.BusyError,
-    apsw.CantOpenError,
-    apsw.CorruptError,
-    apsw.FullError,
-    apsw.IOError,
-    apsw.LockedError,
-    apsw.NoMemError,
-    apsw.NotADBError,
-    apsw.PermissionsError,
-    apsw.ProtocolError,
-    apsw.ReadOnlyError,
-)
-"""What the machine did to us. Every other error of SQLite is a mistake of ours and passes through."""
 
 Row = tuple[Any, ...]
 
@@ -67,9 +53,10 @@ class Database:
         self._own = _Own()
         # Threads of one process take turns here, without the sleeping that SQLite's own lock between processes needs.
         self._turn = threading.Lock()
+        self._writers = self._new_writers()
         self._pid = os.getpid()
         self._closed = False
-        self._inherited: list[apsw.Connection] = []
+        self._inherited: list[object] = []
         if apsw.SQLITE_VERSION_NUMBER < OLDEST_SQLITE:
             raise ConfigurationError(
                 f"SQLite {apsw.sqlite_lib_version()} can corrupt a database that several processes write to; "
@@ -102,15 +89,20 @@ class Database:
     def writing(self, *, durable: bool = True) -> Iterator["Transaction"]:
         """One atomic write. It is durable when the block has ended; nothing of it is there if the block raises.
 
-        Within `together` it is a part of that write. Without `durable` it survives the end of every process, but a
-        power failure may undo it: for what is harmless to do again, at the price of no fsync.
+        Threads that write at the same moment share one commit, and so one fsync. Within `together` it is a part of
+        that write. Without `durable` it survives the end of every process, but a power failure may undo it: for what
+        is harmless to do again, at the price of no fsync.
         """
         if (transaction := self._own.transaction) is not None:
             yield transaction
             return
-        if self._pid != os.getpid():  # before the lock: another thread of the parent may have held it
+        if self._pid != os.getpid():  # before any lock: another thread of the parent may have held it
             self._after_fork()
-        with self._turn, self._connection(durable=durable) as connection:
+        if durable:
+            with self._writers.write() as connection:
+                yield Transaction(connection)
+            return
+        with self._turn, self._connection(durable=False) as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(connection)
@@ -179,17 +171,11 @@ class Database:
         if self._pid != os.getpid():
             self._after_fork()
         idle = self._idle if durable else self._idle_careless
-        try:
-            connection = idle.pop() if idle else self._connect(durable=durable)
-        except IndexError:  # another thread was faster
-            connection = self._connect(durable=durable)
+        connection = self._take(durable=durable)
         try:
             yield connection
-        except _WORLD as error:
-            logger.error("database %s: %s", self.path, error)
-            with suppress(apsw.Error):
-                connection.close()
-            raise StorageUnavailable from error
+        except WORLD as error:
+            raise self._away(connection, error) from error
         except UnicodeEncodeError:
             idle.append(connection)
             raise InvalidRequest("The text holds characters that are not valid Unicode.") from None
@@ -198,10 +184,24 @@ class Database:
             raise
         idle.append(connection)
 
+    def _take(self, *, durable: bool = True) -> apsw.Connection:
+        idle = self._idle if durable else self._idle_careless
+        try:
+            return idle.pop() if idle else self._connect(durable=durable)
+        except IndexError:  # another thread was faster
+            return self._connect(durable=durable)
+
+    def _away(self, connection: apsw.Connection, error: Exception) -> StorageUnavailable:
+        """What the machine did, in our words. The connection is not used again."""
+        logger.error("database %s: %s", self.path, error)
+        with suppress(apsw.Error):
+            connection.close()
+        return StorageUnavailable()
+
     def _connect(self, *, durable: bool = True) -> apsw.Connection:
         try:
             return self._open(durable=durable)
-        except _WORLD as error:
+        except WORLD as error:
             logger.error("database %s: %s", self.path, error)
             raise StorageUnavailable from error
 
@@ -222,10 +222,14 @@ class Database:
 
     def _after_fork(self) -> None:
         # Closing a parent's connection in the child could drop the parent's locks, so they are only kept from harm.
-        self._inherited += (*self._idle, *self._idle_careless)
+        self._inherited += (*self._idle, *self._idle_careless, self._writers)
         self._idle, self._idle_careless = deque(), deque()
         self._own, self._turn = _Own(), threading.Lock()
+        self._writers = self._new_writers()
         self._pid = os.getpid()
+
+    def _new_writers(self) -> Writers:
+        return Writers(self._turn, self._take, self._idle.append, self._away)
 
     def _prepare(self, data: Path) -> None:
         """Make the file and bring its schema up to date, one process at a time."""
@@ -243,7 +247,7 @@ class Database:
                 raise ConfigurationError(f"{self.path}: the file system does not allow a write-ahead log.")
             self._migrate(connection)
             self._idle.append(connection)
-        except (*_WORLD, StorageUnavailable) as error:
+        except (*WORLD, StorageUnavailable) as error:
             cause = error.__cause__ or error
             reason = cause.strerror if isinstance(cause, OSError) else cause
             raise ConfigurationError(f"{self.path} can not be opened and written: {reason}.") from error

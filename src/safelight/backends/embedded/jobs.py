@@ -62,7 +62,10 @@ class Jobs:
                     return newest
                 before = newest
                 continue
-            with self._database.writing() as write:
+            # A claim that a power failure takes back has harmed nobody, and it is on the disk with the next commit that
+            # waits for it, or the next checkpoint, a second later: so that an attempt that brings the machine down
+            # counts.
+            with self._database.writing(durable=after.state is not JobState.PROCESSING) as write:
                 stored = self._replace(write, before, after)
             if stored:
                 self._database.afterwards(partial(self._changed, job_id))
