@@ -127,11 +127,13 @@ def api() -> Iterator[str]:
     """docs/reference/api.md"""
     from litestar import Litestar, Router
 
-    from safelight.entrypoints.api.app import ROUTES
+    from safelight.config import Settings
+    from safelight.entrypoints.api.app import routes
     from safelight.entrypoints.api.context import Call
     from safelight.entrypoints.api.openapi import document
 
-    told = document(Litestar([Router("/", route_handlers=ROUTES)], openapi_config=None, request_class=Call))
+    handlers = [Router("/", route_handlers=routes(Settings()))]
+    told = document(Litestar(handlers, openapi_config=None, request_class=Call))
     schemas: dict[str, Json] = told["components"]["schemas"]
     yield "# API"
     yield ""
@@ -156,7 +158,13 @@ def _operation(title: str, operation: Json) -> Iterator[str]:
     if parameters:
         yield from table(("parameter", "", ""), parameters)
     if body := operation.get("requestBody"):
-        yield f"\nBody: {_type(body['content']['application/json']['schema'])}."
+        kind, content = next(iter(body["content"].items()))
+        if "json" in kind:
+            yield f"\nBody: {_type(content['schema'])}."
+        else:
+            fields: Json = content["schema"]["properties"]
+            rows = [(code(name), one["description"]) for name, one in fields.items()]
+            yield from table((f"field of the form ({code(kind)})", ""), rows)
     yield from table(("answer", "", ""), [_answer(*item) for item in operation["responses"].items()])
 
 

@@ -10,7 +10,7 @@ A backend is imported when it is built.
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -24,6 +24,7 @@ from safelight.keys import Keys
 from safelight.model import Notice, Wake
 from safelight.orphans import Orphans
 from safelight.ports import DeadLetters, Ports
+from safelight.previews import Previews
 from safelight.recipes import Book
 from safelight.service import Service
 from safelight.sweeper import Sweeper
@@ -75,6 +76,7 @@ class System:
         self.orphans = Orphans(ports)
         self.sweeper = Sweeper(self.service)
         self.dead_letters = dead_letters
+        self.previews = Previews(settings, SandboxedRenderer)
         self._renderer = renderer
 
     def health(self) -> dict[str, bool]:
@@ -105,6 +107,10 @@ class System:
 
     def clean(self) -> None:
         """What the store needs with every sweep."""
+
+    def close(self) -> None:
+        """Stop drawing previews."""
+        self.previews.close()
 
 
 class OnOneMachine(System):
@@ -226,7 +232,8 @@ def build_on_one_machine(settings: Settings, *, url: str = "") -> Iterator[OnOne
             renderer=renderer,
             together=embedded.together,
         )
-        yield OnOneMachine(settings, ports, embedded, renderer)
+        with closing(OnOneMachine(settings, ports, embedded, renderer)) as system:
+            yield system
     finally:
         renderer.close()
         embedded.close()
@@ -266,7 +273,8 @@ def build_on_aws(settings: Settings) -> Iterator[OnAws]:
             records=aws.records,
             renderer=renderer,
         )
-        yield OnAws(settings, ports, aws, renderer)
+        with closing(OnAws(settings, ports, aws, renderer)) as system:
+            yield system
     finally:
         renderer.close()
         aws.close()

@@ -171,6 +171,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     render_output: Bytes = 500_000_000
     """The largest output of one job."""
 
+    previews: Annotated[int, msgspec.Meta(ge=1, le=64)] = 2
+    """How many previews are drawn at a time, each by a renderer beside those of the workers."""
+
+    preview_bytes: Bytes = 1_000_000
+    """The largest file of a preview. On AWS a request has room for 4 MB."""
+
+    preview_pixels: Count = 16_000_000
+    """The most pixels of a preview's original: width × height × frames."""
+
+    preview_seconds: Seconds = 5.0
+    """The limit of drawing one preview, by the clock and of CPU."""
+
     splice: Literal["auto", "off"] = "auto"
     """Whether a JPEG that is only marked may keep its coded pixels beside the marks, where `safelight-splice` is
     installed; `off` has every picture decoded and encoded anew."""

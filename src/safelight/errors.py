@@ -21,9 +21,11 @@
     │   ├── NotAllowedNow              not_allowed_now
     │   ├── UnknownRecipe              unknown_recipe
     │   ├── RecipeInvalid              recipe_invalid
+    │   ├── UnknownOutput              unknown_output
     │   ├── SourceGone                 source_gone
     │   ├── IdempotencyKeyReused       idempotency_key_reused
     │   ├── IdempotencyKeyInUse        idempotency_key_in_use
+    │   ├── PreviewsBusy               previews_busy
     │   └── Overloaded                 overloaded
     ├── FileError                      the file is at fault, with proof: the job fails at once
     │   ├── EmptyFile                  empty_file
@@ -209,6 +211,12 @@ class RecipeInvalid(RequestError):
         super().__init__(f"{path}: {message}" if path and message else message)
 
 
+class UnknownOutput(RequestError):
+    """The recipe has no output of that name; name one that it has, or none for the primary one."""
+
+    code = "unknown_output"
+
+
 class SourceGone(RequestError):
     """The original of this job is no longer kept; upload the file again."""
 
@@ -225,6 +233,12 @@ class IdempotencyKeyInUse(RequestError):
     """A request with this Idempotency-Key is still being answered; repeat it in a moment."""
 
     code = "idempotency_key_in_use"
+
+
+class PreviewsBusy(RequestError):
+    """As many previews as are drawn at a time are being drawn; try again in a second."""
+
+    code = "previews_busy"
 
 
 class Overloaded(RequestError):

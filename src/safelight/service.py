@@ -62,7 +62,7 @@ from safelight.model import (
     upload_key,
 )
 from safelight.ports import Page, Ports, Rendered, UploadGrant, UploadLink
-from safelight.recipes import Book, canonical, digest, parse
+from safelight.recipes import Book, Recipe, canonical, digest, parse
 
 log = logging.getLogger(__name__)
 
@@ -505,19 +505,22 @@ class Service:
         if self._queue_full:
             raise Overloaded
 
+    def chosen(self, choice: RecipeChoice) -> Recipe:
+        """The recipe that a client chose. Raise UnknownRecipe, RecipeInvalid; InvalidRequest where clients may bring
+        none of their own."""
+        if not isinstance(choice, dict):
+            return self.book.get(choice or self.settings.default_recipe)
+        if not self.settings.inline_recipes:
+            raise InvalidRequest("Recipes inside a request are turned off here; name one of GET /recipes.")
+        return parse(json.dumps(choice).encode())
+
     def _publish(self, choice: RecipeChoice) -> RecipeRef:
         """Resolve the recipe that a client chose, and keep its content where every worker finds it."""
+        recipe = self.chosen(choice)
         if isinstance(choice, dict):
-            if not self.settings.inline_recipes:
-                raise InvalidRequest(
-                    "Recipes inside a request are turned off here; name one of GET /recipes."
-                )
-            recipe = parse(json.dumps(choice).encode())
             self._keep_for_a_while(digest(recipe), canonical(recipe))
             return RecipeRef(name="inline", digest=digest(recipe))
-        name = choice or self.settings.default_recipe
-        recipe = self.book.get(name)
-        reference = RecipeRef(name=name, digest=digest(recipe))
+        reference = RecipeRef(name=choice or self.settings.default_recipe, digest=digest(recipe))
         if reference.digest not in self._published:
             self.ports.records.put(RECIPES, reference.digest, canonical(recipe))
             if len(self._published) >= RECIPES_KEPT:

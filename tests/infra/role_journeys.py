@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
-from tests.journeys.serving import client, image
+from tests.journeys.serving import client, decoded, image
 from tests.support.stack import Stack
 
 
@@ -78,6 +78,17 @@ class Journeys:
             self._get(job["downloadUrl"])
             self._ask(http, "GET", "/jobs")
             self._ask(http, "GET", "/health")
+        self._end()
+
+    def preview(self) -> None:
+        """A picture is drawn; a key that comes with it is looked up."""
+        self._begin()
+        with self._http() as http:
+            answer = http.post("/preview", files={"file": ("a.jpg", image(size=(320, 240)))})
+            if answer.status_code != 200:
+                self._check()
+                raise Denied(answer.text)
+            assert decoded(answer.content).size == (320, 240)
         self._end()
 
     def dispatcher(self) -> None:

@@ -24,11 +24,18 @@ def test_a_stack_with_keys(account: Emulated) -> None:
         key = account.run("keys", "create", "--name", "shop", "--stack", "keyed", "--json").json
         with client(stack.api) as http:
             assert http.get("/health").status_code == 200
-            for answer in (http.get("/jobs"), http.post("/uploads", json={}), http.delete("/jobs/x")):
+            picture = {"file": ("a.jpg", image())}
+            for answer in (
+                http.get("/jobs"),
+                http.post("/uploads", json={}),
+                http.delete("/jobs/x"),
+                http.post("/preview", files=picture),
+            ):
                 assert answer.status_code == 401
                 assert answer.json()["code"] == "not_authenticated"
             http.headers["Authorization"] = f"Bearer {key['key']}"
             job_id = submit(http, image())
             assert wait(http, job_id, within=60)["status"] == "COMPLETED"
+            assert http.post("/preview", files=picture).status_code == 200
             account.run("keys", "revoke", key["prefix"], "--stack", "keyed")
             assert http.get("/jobs").status_code == 401

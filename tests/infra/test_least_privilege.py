@@ -33,6 +33,7 @@ NOT_SHOWN = {
     "kms:GenerateDataKey": "only with a key",
 }
 NOT_SHOWN_OF = {
+    ("PreviewRole", "WhoHasAKey"): "only where the API asks for keys",
     ("DispatcherRole", "OnFailure"): "the destination's: the emulator asks for none",
     ("NotifierRole", "OnFailure"): "the destination's: the emulator asks for none",
     ("WorkerPolicy", "sqs:GetQueueAttributes"): "the event source's: the emulator asks for none",
@@ -45,6 +46,7 @@ NOT_SHOWN_OF = {
 JOURNEY_OF = {
     "RequestUploadRole": Journeys.request_upload,
     "GetJobStatusRole": Journeys.get_job_status,
+    "PreviewRole": Journeys.preview,
     "DispatcherRole": Journeys.dispatcher,
     "WorkerPolicy": Journeys.worker,
     "SweeperRole": Journeys.sweeper,

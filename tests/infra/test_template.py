@@ -13,6 +13,7 @@ from tests.unit.pipeline import Pipeline
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.deploy import material
 from safelight.entrypoints.deploy.account import FUNCTIONS, Names
+from safelight.keys import PARTITION
 
 TEMPLATE: dict[str, Any] = material.load_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
@@ -208,7 +209,7 @@ def test_settings_of_the_functions_are_settings() -> None:
 
 
 def test_the_api_has_every_route_of_the_application() -> None:
-    """What the application answers, the API passes on: reading to one function, writing to the other."""
+    """What the application answers, the API passes on: reading to one function, writing to another, previews to a third."""
     app = create_app(Pipeline().service, streaming=False)
     wanted = {
         (method, route.path.replace(":str", ""))
@@ -223,7 +224,8 @@ def test_the_api_has_every_route_of_the_application() -> None:
     assert {route for route in wanted if route[1] != "/recipes/schema.json"} == set(routes)
     for (method, path), target in routes.items():
         reads = method == "GET" and not path.startswith("/uploads/")
-        assert ("GetJobStatus" if reads else "RequestUpload") in target
+        function = "GetJobStatus" if reads else "Preview" if path == "/preview" else "RequestUpload"
+        assert function in target
 
 
 def test_the_access_log_holds_no_secret() -> None:
@@ -269,6 +271,25 @@ def test_only_who_erases_may_erase() -> None:
         "DispatcherRole": erasing - {"dynamodb:DeleteItem"},
         "WorkerPolicy": erasing - {"dynamodb:DeleteItem"},
         "SweeperRole": erasing,
+    }
+
+
+def test_previews_may_touch_nobodys_data() -> None:
+    """What draws strangers' files at once may read keys and write its log: no job, no file, no queue, no topic."""
+    own = [statement for name, statement in statements() if name == "PreviewRole"]
+    [keys, log] = own
+    assert (keys["Action"], keys["Resource"]) == (
+        "dynamodb:GetItem",
+        {"Fn::GetAtt": ["RecordsTable", "Arn"]},
+    )
+    assert keys["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [PARTITION]}}
+    assert log["Resource"] == {"Fn::GetAtt": ["PreviewLogs", "Arn"]}
+    assert properties("PreviewRole")["ManagedPolicyArns"] == [{"Ref": "FunctionPolicy"}]
+    shared = [statement for name, statement in statements() if name == "FunctionPolicy"]
+    assert {action.split(":")[0] for each in shared for action in many(each["Action"])} == {
+        "xray",
+        "kms",
+        "ec2",
     }
 
 

@@ -66,7 +66,9 @@ class Front:
 
     def __init__(self, system: bootstrap.OnOneMachine) -> None:
         self._changes = LiveChanges(system.changes())
-        self._api = create_app(system.service, changes=self._changes, health=system.health)
+        self._api = create_app(
+            system.service, drawing=system.previews, changes=self._changes, health=system.health
+        )
         self._storage = system.storage_app()
         self._storage_path = system.storage_path
 

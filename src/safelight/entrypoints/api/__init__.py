@@ -3,8 +3,10 @@
 app        the factory and its routes
 jobs       uploads and jobs: request → use case → answer
 events     a job's changes as Server-Sent Events
+previews   a file and a recipe in, a drawn output back
 about      recipes, health and the API's description
 requests   what clients send, and how it is refused
+forms      the same for what comes as a form
 views      what clients get
 problems   errors as answers; the one table of HTTP statuses
 headers    what every answer carries

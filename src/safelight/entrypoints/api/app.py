@@ -7,11 +7,13 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
-from safelight.entrypoints.api import about, auth, events, jobs, parts, problems
+from safelight.config import Settings
+from safelight.entrypoints.api import about, auth, events, jobs, parts, previews, problems
 from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal
 from safelight.entrypoints.api.headers import AnswerHeaders
 from safelight.entrypoints.api.requests import MAX_BODY
 from safelight.errors import SafelightError
+from safelight.previews import Previews
 from safelight.service import Service
 
 ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
@@ -28,9 +30,15 @@ ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
 )
 
 
+def routes(settings: Settings) -> tuple[ControllerRouterHandler, ...]:
+    """All routes: how large a body may be depends on the settings for some."""
+    return (*ROUTES, previews.route(settings))
+
+
 def create_app(
     service: Service,
     *,
+    drawing: Previews | None = None,
     changes: Changes | None = None,
     health: Health | None = None,
     principal: Principal | None = None,
@@ -38,10 +46,11 @@ def create_app(
 ) -> Litestar:
     """The API on a service.
 
-    `changes` wakes event streams; without it they look every second. `health` asks the parts; without it the ports
-    are asked. `principal` says who calls; without it the settings say how that is known. `streaming=False` is for
-    hosts that can not keep an answer open: an event stream tells the state now and ends, and the client comes back by
-    itself. Raise ConfigurationError for settings by which no caller can be known.
+    `drawing` draws previews; without it the service's own renderer does. `changes` wakes event streams; without it
+    they look every second. `health` asks the parts; without it the ports are asked. `principal` says who calls; without
+    it the settings say how that is known. `streaming=False` is for hosts that can not keep an answer open: an event
+    stream tells the state now and ends, and the client comes back by itself. Raise ConfigurationError for settings by
+    which no caller can be known.
     """
     principal = principal or auth.principal_of(service)
     context = Context(
@@ -50,9 +59,10 @@ def create_app(
         health=health or service.health,
         principal=principal,
         streaming=streaming,
+        previews=drawing or Previews(service.settings, lambda _settings: service.ports.renderer),
     )
     return Litestar(
-        ROUTES,
+        routes(service.settings),
         request_class=Call,
         guards=auth.guards(principal, auth.rate_limit(service)),
         state=State({"context": context}),

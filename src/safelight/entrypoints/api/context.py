@@ -12,6 +12,7 @@ from litestar.datastructures import State
 from safelight.callers import NOBODY_ELSE, Caller
 from safelight.errors import JobNotFound
 from safelight.model import Job
+from safelight.previews import Previews
 from safelight.service import Service
 
 
@@ -55,6 +56,7 @@ class Context:
     health: Health
     principal: Principal
     streaming: bool
+    previews: Previews
 
 
 class Call(Request[Any, Any, State]):

@@ -20,6 +20,10 @@ EXPOSED_HEADERS: Final = (
     "RateLimit-Policy",
     "Retry-After",
     "WWW-Authenticate",
+    "X-Image-Frames",
+    "X-Image-Height",
+    "X-Image-Output",
+    "X-Image-Width",
     "X-Request-Id",
 )
 PREFLIGHT_KEPT: Final = "600"

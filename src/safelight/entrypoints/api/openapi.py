@@ -38,6 +38,10 @@ HEADERS: Final = {
     "RateLimit-Policy": "The limits that the caller has; sent with RateLimit, where there are any.",
     "Retry-After": "In how many seconds to ask again.",
     "WWW-Authenticate": "How to authenticate, and what is wrong with the key that came (RFC 6750).",
+    "X-Image-Frames": "How many frames the picture has.",
+    "X-Image-Height": "The picture's height in pixels, as displayed.",
+    "X-Image-Output": "The name of the output that was drawn.",
+    "X-Image-Width": "The picture's width in pixels, as displayed.",
     "X-Request-Id": "Names this request in the logs of the operator.",
 }
 
@@ -61,6 +65,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[Json, ...] = ()
     body: type[msgspec.Struct] | None = None
     body_required: bool = False
+    form: Json | None = None
+    """The schema of a form that is sent instead of a body in JSON."""
     query: type[msgspec.Struct] | None = None
 
 
@@ -114,6 +120,44 @@ SECURITY_SCHEMES: Final[dict[str, dict[str, Json]]] = {
 """How callers are known, by the setting SAFELIGHT_AUTH."""
 
 RECIPE_ERRORS: Final = (errors.UnknownRecipe, errors.RecipeInvalid)
+PREVIEW_ERRORS: Final = (
+    errors.EmptyFile,
+    errors.TooLarge,
+    errors.TypeNotAllowed,
+    errors.TooManyPixels,
+    errors.TooManyFrames,
+    errors.TooManyScans,
+    errors.TooMuchMetadata,
+    errors.Truncated,
+    errors.Unprocessable,
+    errors.RenderTimedOut,
+    errors.RenderCrashed,
+    errors.OutputTooLarge,
+    errors.RendererUnavailable,
+)
+"""What drawing may end with."""
+
+PREVIEW_FORM: Final = {
+    "type": "object",
+    "properties": {
+        "file": {
+            "type": "string",
+            "contentMediaType": "application/octet-stream",
+            "description": "The picture, by default at most 1 MB.",
+        },
+        "recipe": {
+            "type": "string",
+            "description": "The name of a recipe (GET /recipes), or a recipe as JSON. Without one, the default recipe.",
+        },
+        "output": {
+            "type": "string",
+            "description": "Which of the recipe's outputs to draw. Without a name, the primary one.",
+        },
+    },
+    "required": ["file"],
+    "additionalProperties": False,
+}
+
 JOB_NOW: Final = Answer("The job as it is now.", views.JobView, ("Retry-After", "Idempotent-Replayed"))
 
 EVENT: Final = {
@@ -217,6 +261,24 @@ OPERATIONS: Final[dict[str, Operation]] = {
         },
         errors=(errors.JobNotFound,),
     ),
+    "create_preview": Operation(
+        form=PREVIEW_FORM,
+        answers={
+            200: Answer(
+                "The output's file.",
+                {"type": "string", "contentMediaType": "image/*"},
+                ("X-Image-Output", "X-Image-Width", "X-Image-Height", "X-Image-Frames"),
+                media_type="image/*",
+            )
+        },
+        errors=(
+            *PREVIEW_ERRORS,
+            *RECIPE_ERRORS,
+            errors.UnknownOutput,
+            errors.InvalidRequest,
+            errors.PreviewsBusy,
+        ),
+    ),
     "get_about": Operation(answers={200: Answer("A Safelight.", views.AboutView)}),
     "list_recipes": Operation(answers={200: Answer("All of them.", views.RecipesView)}),
     "get_recipe": Operation(
@@ -294,6 +356,8 @@ def _operation(handler: HTTPRouteHandler, path: str, method: str, auth: str) -> 
         result["requestBody"] = {"required": told.body_required, "content": content}
     if scope is not None and SECURITY_SCHEMES[auth]:
         result["security"] = [{scheme: [scope.value]} for scheme in SECURITY_SCHEMES[auth]]
+    if told.form is not None:
+        result["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": told.form}}}
     result["responses"] |= _failures(told, with_body=method == "POST")
     return result
 

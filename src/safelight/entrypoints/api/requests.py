@@ -206,19 +206,25 @@ def read_body(body: bytes, kind: type[T]) -> T:
     """The JSON in a body as a struct; no body counts as `{}`. Raise InvalidRequest."""
     if not body.strip():
         return _read({}, kind, strict=True)
-    try:
-        data = msgspec.json.decode(body)
-    except (ValueError, RecursionError):  # malformed, not UTF-8, a number out of range; or nested too deeply
-        raise InvalidRequest("The body is not valid JSON; send a JSON object.") from None
-    if not isinstance(data, dict):
-        raise InvalidRequest(f"The body: expected a JSON object, received {_shown(data)}.")
-    if _deeper(data, MAX_DEPTH):
-        raise InvalidRequest(f"The body is nested too deeply; {MAX_DEPTH} levels are allowed.")
+    data = read_json_object("The body", body)
     # JSON has one kind of number: 7.0 is as whole as 7.
     numbers = {
         key: int(value) for key, value in data.items() if isinstance(value, float) and value.is_integer()
     }
     return _read(data | numbers, kind, strict=True)
+
+
+def read_json_object(what: str, text: bytes) -> dict[str, Any]:
+    """The JSON object that `what` holds. Raise InvalidRequest."""
+    try:
+        data = msgspec.json.decode(text)
+    except (ValueError, RecursionError):  # malformed, not UTF-8, a number out of range; or nested too deeply
+        raise InvalidRequest(f"{what} is not valid JSON; send a JSON object.") from None
+    if not isinstance(data, dict):
+        raise InvalidRequest(f"{what}: expected a JSON object, received {_shown(data)}.")
+    if _deeper(data, MAX_DEPTH):
+        raise InvalidRequest(f"{what} is nested too deeply; {MAX_DEPTH} levels are allowed.")
+    return data
 
 
 def read_query(values: Iterable[tuple[str, str]], kind: type[T]) -> T:
@@ -236,7 +242,7 @@ def _read(data: Mapping[str, Any], kind: type[T], *, strict: bool) -> T:
     expected = _expected(kind)
     unknown = [name for name in data if name not in expected]
     for name in unknown[:UNKNOWN_LOOKED_AT]:
-        _refuse_unknown(name, list(expected), every=kind.__struct_config__.forbid_unknown_fields)
+        refuse_unknown(name, list(expected), every=kind.__struct_config__.forbid_unknown_fields)
     try:
         return msgspec.convert(data, kind, strict=strict)
     except msgspec.ValidationError as error:
@@ -263,7 +269,7 @@ def _deeper(value: object, levels: int) -> bool:
     return levels == 0 or any(_deeper(one, levels - 1) for one in inner)
 
 
-def _refuse_unknown(name: str, known: list[str], *, every: bool) -> None:
+def refuse_unknown(name: str, known: list[str], *, every: bool) -> None:
     """Refuse a field that does not exist.
 
     Where clients have always been free to send some of their own, not `every` one is refused, but one that looks

@@ -10,7 +10,15 @@ from safelight.errors import ConfigurationError
 FIRST_APP: Final = "media-processing"
 """The AppName whose functions have no prefix."""
 
-FUNCTIONS: Final = ("request-upload", "get-job-status", "dispatcher", "worker", "sweeper", "notifier")
+FUNCTIONS: Final = (
+    "request-upload",
+    "get-job-status",
+    "preview",
+    "dispatcher",
+    "worker",
+    "sweeper",
+    "notifier",
+)
 
 STACK_TAG: Final = "safelight:stack"
 """On everything that a deployment makes: the name of its stack."""
@@ -87,7 +95,7 @@ class Names(NamedTuple):
 
     @property
     def functions(self) -> list[str]:
-        """All six."""
+        """All seven."""
         prefix = "" if self.app == FIRST_APP else f"{self.app}-"
         return [f"{prefix}{name}-lambda" for name in FUNCTIONS]
 

@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
 @cache
 def _application() -> Mangum:
     # API Gateway answers a request once and whole, so an event stream tells the state now and ends.
-    app = create_app(system().service, streaming=False)
+    app = create_app(system().service, drawing=system().previews, streaming=False)
     return Mangum(app, lifespan="off")  # type: ignore[arg-type]  # Litestar's scopes are narrower than ASGI's
 
 

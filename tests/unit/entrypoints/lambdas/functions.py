@@ -11,6 +11,7 @@ from tests.unit.pipeline import Pipeline
 from safelight.batches import Batches
 from safelight.model import Job, JobState, Notice, Wake
 from safelight.ports import BlobInfo
+from safelight.previews import Previews
 
 BUCKET = "uploads-bucket"
 
@@ -34,6 +35,7 @@ class OnAws(Pipeline):
     def __init__(self) -> None:
         super().__init__(uploads_bucket=BUCKET)
         self.batches = Batches(self.ports.records, self.clock)
+        self.previews = Previews(self.settings, lambda _: self.ports.renderer)
         self.told: list[Notice] = []
         self.deaf = False
 
