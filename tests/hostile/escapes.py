@@ -18,6 +18,7 @@ from safelight.imaging.drawing import Drawing, Look
 from safelight.recipes import parse
 
 rehearse = renderer.rehearse
+anticipate = renderer.anticipate
 
 X32: Final = 0x40000000
 PASSED: Final = {335, 336} if os.uname().machine == "x86_64" else set[int]()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import IO, NoReturn
 
 from safelight.config import Settings
-from safelight.imaging.renderer import prepare, rehearse  # noqa: F401 - the zygote calls them here
+from safelight.imaging.renderer import anticipate, prepare, rehearse  # noqa: F401 - the zygote calls them here
 
 
 def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]]) -> NoReturn:

@@ -1,6 +1,6 @@
 """The same escapes where the filter of system calls is open, as if all of them had slipped through it."""
 
-from tests.hostile.escapes import draw, rehearse  # noqa: F401 - the zygote calls them here
+from tests.hostile.escapes import anticipate, draw, rehearse  # noqa: F401 - the zygote calls them here
 
 from safelight.imaging import confine, renderer
 

@@ -49,6 +49,7 @@ def render(
         if not _takes(photo.mode, edits):
             return None
         tables, icc = Tables.of(photo), photo.info.get("icc_profile")
+        photo.decodermaxblock = len(data)  # Pillow would pile it up in pieces of 64 kB
         photo.load()
         photo.info.clear()  # from here Pillow would write comments and more into the new file
         image: Image.Image = photo

@@ -41,6 +41,20 @@ def rehearse(settings: Settings) -> None:
         draw(_tiny(), canonical(default("©")), settings, [output])
 
 
+def anticipate(recipe: bytes, width: int, height: int) -> None:
+    """Compute what drawing this recipe on a photo of this size takes that is not in its pixels. To be shared by forks.
+
+    Nothing here comes from a file: the recipe is the operator's, and the size has passed the limits.
+    """
+    size: Size | None = Size(width, height)
+    plan = parse(recipe)
+    for operation in plan.chain(next(iter(plan.outputs))):
+        if size is None or operation.looks(size):
+            break
+        operation.anticipate(size)
+        size = operation.size(size)
+
+
 @cache
 def _tiny() -> IO[bytes]:
     file = new_file()

@@ -38,6 +38,7 @@ from safelight.errors import (
 )
 from safelight.imaging import confine, wire
 from safelight.imaging.drawing import Drawing, check_total, digest, finish, new_file
+from safelight.imaging.habits import Habits
 from safelight.model import Source
 from safelight.ports import Rendering
 from safelight.recipes import Recipe, parse
@@ -81,9 +82,9 @@ class Zygote:
         self._asked: list[type[wire.Fork] | type[wire.End]] = []
         wire.send(near, wire.Start(settings, entry))
 
-    def fork(self) -> None:
+    def fork(self, ahead: wire.Ahead | None = None) -> None:
         """Ask for the next child. Raise one of _GONE, as all of these do."""
-        wire.send(self._channel, wire.Fork())
+        wire.send(self._channel, wire.Fork(ahead))
         self._asked.append(wire.Fork)
 
     def child(self) -> Child:
@@ -150,6 +151,7 @@ class SandboxedRenderer:
         self._turn = threading.Lock()
         self._zygote: Zygote | None = None
         self._closed = False
+        self._habits = Habits(settings)
         confine.hide()
 
     def start(self) -> tuple[str, ...]:
@@ -167,18 +169,20 @@ class SandboxedRenderer:
         plan = _plan(recipe)
         with self._turn, contextlib.ExitStack() as stack:
             zygote, child = self._ready()
+            ahead = None
             outputs = [stack.enter_context(new_file()) for _ in plan.files()]
             answer, source = self._work(zygote, child, wire.Work(recipe), file, source, outputs)
             try:
                 drawing = _believed(answer)
                 _seal(outputs)
                 rendering = finish(drawing, outputs, source, plan, self._settings)
+                ahead = self._habits.after(recipe, drawing)
             except ValueError as error:
                 log.warning("the child's answer is not to be believed: %r", error)
                 raise RenderCrashed from None
             finally:
                 # While the results are stored; any earlier, burying and forking would take a core from this job.
-                self._next(zygote, child)
+                self._next(zygote, child, ahead)
             stack.pop_all()
             return rendering
 
@@ -241,11 +245,11 @@ class SandboxedRenderer:
             raise RenderCrashed from None
         return answer, source
 
-    def _next(self, zygote: Zygote, child: Child) -> None:
+    def _next(self, zygote: Zygote, child: Child, ahead: wire.Ahead | None) -> None:
         """End a child that has answered, and ask for the next one, without waiting for either."""
         self._bury(zygote, child, wait=False)
         with contextlib.suppress(*_GONE):
-            zygote.fork()
+            zygote.fork(ahead)
 
     def _bury(self, zygote: Zygote, child: Child, *, wait: bool = True) -> int | None:
         try:
@@ -295,7 +299,8 @@ def _environment() -> dict[str, str]:
         "VIPS_WARNING": "1",  # damaged files are our business, not standard error's
         # Pictures in pages of 2 MB (glibc 2.35 and later): a child touches all of its memory for the first time. They
         # come from the heap, since a mapping of their own would begin and end in small pages.
-        "GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={1 << 30}",
+        "GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={1 << 30}"
+        f":glibc.malloc.trim_threshold={1 << 30}",
     }
 
 

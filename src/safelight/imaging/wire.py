@@ -27,11 +27,21 @@ class Start(msgspec.Struct, frozen=True):
 
     settings: Settings
     entry: str
-    """The module that draws: it has `prepare()` and `draw`; see `renderer`."""
+    """The module that draws: it has `prepare`, `anticipate`, `rehearse` and `draw`; see `renderer`."""
+
+
+class Ahead(msgspec.Struct, frozen=True):
+    """What the next job will probably be: a recipe of the operator's, and the size of the picture as displayed."""
+
+    recipe: bytes
+    width: int
+    height: int
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):
-    """Worker to zygote: fork a child. Answered by Forked."""
+    """Worker to zygote: fork a child, with what can be computed ahead. Answered by Forked."""
+
+    ahead: Ahead | None = None
 
 
 class End(msgspec.Struct, frozen=True, tag=True):

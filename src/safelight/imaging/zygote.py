@@ -40,6 +40,8 @@ def main(worker: socket.socket) -> None:
         while True:
             command = wire.receive(worker, wire.Fork | wire.End)
             if isinstance(command, wire.Fork):
+                if command.ahead:
+                    entry.anticipate(command.ahead.recipe, command.ahead.width, command.ahead.height)
                 fork(worker, entry, start.settings, children)
             else:
                 wire.send(worker, bury(command.pid, children))

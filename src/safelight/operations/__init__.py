@@ -183,6 +183,9 @@ class Operation(
         """What is wrong with the parameters that their types can not say: field, as recipes call it, and complaint."""
         yield from ()
 
+    def anticipate(self, before: Size) -> None:
+        """Compute and keep what `edits` will need for pictures of this size, if that is little memory and time."""
+
     @classmethod
     def prepare(cls) -> None:
         """Load whatever drawing needs: where pictures are rendered, no file can be opened any more."""

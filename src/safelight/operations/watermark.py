@@ -36,6 +36,9 @@ LEGIBLE: Final = 10.0
 SMALLEST: Final = 6.0
 """The font size in pixels below which glyphs fall apart: text smaller than that is drawn at it and scaled down."""
 
+LITTLE: Final = 1_000_000
+"""The pixels of a mark that takes a few milliseconds to lay out, and little memory to keep."""
+
 SHADOW: Final = 0.8
 """The shadow's opacity as a part of the text's."""
 
@@ -86,6 +89,14 @@ class Watermark(Operation, frozen=True, rename={"font_size": "size"}):
         """One mark; nothing if the text has no ink."""
         mark = lay_out(self, before.width, before.height)
         return (mark,) if mark else ()
+
+    def anticipate(self, before: Size) -> None:
+        """Lay out the mark, unless it is a large one."""
+        size = min(
+            _pixels(self.font_size, min(before.width, before.height)), max(before.width, before.height)
+        )
+        if size * size * len(self.text) <= LITTLE:
+            lay_out(self, before.width, before.height)
 
     @classmethod
     def prepare(cls) -> None:

@@ -18,7 +18,7 @@ from typing import IO, NoReturn
 
 from safelight.config import Settings
 from safelight.imaging.drawing import Drawing, Look
-from safelight.imaging.renderer import prepare, rehearse  # noqa: F401 - the zygote calls them here
+from safelight.imaging.renderer import anticipate, prepare, rehearse  # noqa: F401 - the zygote calls them here
 from safelight.recipes import parse
 
 
