@@ -84,8 +84,7 @@ def row(name: str, size: Size, options: dict[str, object], sharp: Sharp | None, 
         again = io.BytesIO()
         Image.open(io.BytesIO(data)).save(again, "JPEG", quality="keep", **options)
         data = again.getvalue()
-    mark = lay_out(Watermark(text=TEXT), size.width, size.height)
-    assert mark is not None
+    marks = lay_out(Watermark(text=TEXT), size.width, size.height)
 
     with tempfile.NamedTemporaryFile() as file:
         file.write(data)
@@ -100,13 +99,13 @@ def row(name: str, size: Size, options: dict[str, object], sharp: Sharp | None, 
             settings = Settings(splice=setting)  # type: ignore[arg-type]
             return timed(lambda: render_in_process(file, SOURCE, RECIPE, settings).close())
 
-        done = splice.splice(data, size, [mark], io.BytesIO())
+        done = splice.splice(data, size, marks, io.BytesIO())
         assert isinstance(done, splice.Spliced), done
         ways: dict[str, Callable[[], float]] = {
             "usual": lambda: timed(lambda: usual(file)),
             "pixels": lambda: renderer("off"),
             "job": lambda: renderer("auto"),
-            "splice": lambda: timed(lambda: splice.splice(data, size, [mark], io.BytesIO())),
+            "splice": lambda: timed(lambda: splice.splice(data, size, marks, io.BytesIO())),
         }
         if sharp:
             ways["sharp"] = lambda: sharp.seconds(Path(file.name), size)

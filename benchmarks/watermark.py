@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 from safelight.config import Settings
 from safelight.imaging import SandboxedRenderer, render_in_process, splice
 from safelight.imaging.sample import photo
+from safelight.lettering import FONTS
 from safelight.model import Source
-from safelight.operations.watermark import FONT
 from safelight.recipes import canonical, default
 
 SIZES: Final = ((1600, 1200), (4000, 3000), (6000, 4000))
@@ -29,7 +29,7 @@ TINY_ROUNDS: Final = 200
 TEXT: Final = "© Amodhbh Media"
 RECIPE: Final = canonical(default(TEXT))
 SOURCE: Final = Source(key="uploads/benchmark/photo.jpg", version="1", bytes=0)
-FONT_FILE: Final = str(Path(__file__).parents[1] / "src" / "safelight" / FONT)
+FONT_FILE: Final = str(Path(__file__).parents[1] / "src/safelight/imaging/fonts" / FONTS["sans"])
 
 
 def usual(file: IO[bytes]) -> bytes:

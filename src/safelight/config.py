@@ -125,6 +125,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recipes: str = ""
     """A folder of recipe files (`*.yaml`, `*.yml`, `*.json`), named after the recipe. Empty: built-ins only."""
 
+    assets: str = ""
+    """A folder of images (`*.png`) and fonts (`*.ttf`, `*.otf`) that watermarks may name. A recipe takes them in when
+    it is read: a job looks the same whatever becomes of the folder."""
+
     inline_recipes: bool = True
     """Whether a request may carry a recipe of its own instead of a name."""
 

@@ -38,7 +38,8 @@
     │   ├── TooManyScans               too_many_scans
     │   ├── TooMuchMetadata            too_much_metadata
     │   ├── Truncated                  truncated
-    │   └── Unprocessable              unprocessable
+    │   ├── Unprocessable              unprocessable
+    │   └── AssetUnusable              asset_unusable
     ├── AttemptError                   this attempt failed and nothing proves the file guilty: tried again
     │   ├── RenderTimedOut             render_timed_out
     │   ├── RenderCrashed              render_crashed
@@ -320,6 +321,12 @@ class Unprocessable(FileError):
     """The image is damaged and can not be decoded; open it in an editor, save it again and upload that."""
 
     code = "unprocessable"
+
+
+class AssetUnusable(FileError):
+    """An image or a font of the recipe is damaged; mend it, and render the upload with the mended recipe."""
+
+    code = "asset_unusable"
 
 
 # --- one attempt ------------------------------------------------------------------------------------------

@@ -512,7 +512,7 @@ class Service:
             return self.book.get(choice or self.settings.default_recipe)
         if not self.settings.inline_recipes:
             raise InvalidRequest("Recipes inside a request are turned off here; name one of GET /recipes.")
-        return parse(json.dumps(choice).encode())
+        return parse(json.dumps(choice).encode(), self.settings.assets)
 
     def _publish(self, choice: RecipeChoice) -> RecipeRef:
         """Resolve the recipe that a client chose, and keep its content where every worker finds it."""

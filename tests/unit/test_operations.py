@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import unicodedata
 from io import BytesIO
 from pathlib import Path
 from typing import get_args
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from PIL import ImageFont
 
 from safelight import operations
+from safelight.lettering import FONTS, font_file, missing
 from safelight.operations import Mark, Region, Size, Turn, catalogue
 from safelight.operations.auto_orient import AutoOrient
-from safelight.operations.watermark import Gravity, Watermark, _font_file, _letters
+from safelight.operations.watermark import Gravity, Watermark
 
 GRAVITIES = get_args(Gravity)
 TEXT = "© Amodhbh Media"
@@ -147,15 +149,28 @@ def test_the_font_has_latin_greek_and_cyrillic(text: str) -> None:
         assert mark_on(Watermark(text=letter, font_size=40), 800, 200).layers[-1].alpha != box
 
 
-def test_missing_letters_are_exactly_those_that_freetype_lacks() -> None:
+@pytest.mark.parametrize("name", FONTS)
+def test_missing_letters_are_exactly_those_that_freetype_lacks(name: str) -> None:
     """What the font's table says, read by us, is what FreeType draws as the box that stands for a missing letter."""
-    font = ImageFont.truetype(BytesIO(_font_file()), 12, layout_engine=ImageFont.Layout.BASIC)
+    font = ImageFont.truetype(BytesIO(font_file(name)), 12, layout_engine=ImageFont.Layout.BASIC)
     box = bytes(font.getmask("\U0010fffe"))
-    drawn = {code for code in range(0x10000) if bytes(font.getmask(chr(code))) != box}
-    assert _letters() == drawn
+    codes = [code for code in range(0x20, 0x3400) if not 0xD800 <= code < 0xE000]
+    codes = [code for code in codes if unicodedata.normalize("NFC", chr(code)) == chr(code)]
+    lacking = {chr(code) for code in codes if bytes(font.getmask(chr(code))) == box}
+    assert set(missing(name, "".join(map(chr, codes)))) == lacking
+
+
+def test_what_can_not_be_written_is_told() -> None:
+    """Letters that the font lacks are named; so are those that have to be joined, or are written from the right."""
     assert not list(Watermark(text="Amodhbh Οδύσσεια Москва ©®™€").faults())
-    ((field, complaint),) = Watermark(text="写真").faults()
-    assert (field, complaint) == ("text", "the font has no letters for '写', '真'")
+    assert list(Watermark(text="写真").faults()) == [("text", "the font has no letters for '写', '真'")]
+    ((field, complaint),) = Watermark(text="صورة", font="mono").faults()
+    assert field == "text"
+    assert complaint.endswith("is not done here; use an image of the text")
+    ((_, complaint),) = Watermark(text="a\nb" * 20).faults()
+    assert complaint == "expected at most 20 lines, received 21"
+    ((_, complaint),) = Watermark().faults()
+    assert complaint == "expected either a text or an image, and neither is given"
 
 
 def test_checking_a_text_loads_no_codec() -> None:

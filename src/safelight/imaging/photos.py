@@ -91,5 +91,10 @@ def _blend(image: Image.Image, mark: Mark) -> None:
     where = mark.region
     for layer in mark.layers:
         mask = Image.frombuffer("L", (where.width, where.height), layer.alpha, "raw", "L", 0, 1)
-        ink = layer.colour if image.mode == "RGB" else layer.colour[0]
-        image.paste(ink, (where.left, where.top), mask)
+        ink: Image.Image | tuple[int, int, int] | int = (
+            layer.colour if image.mode == "RGB" else layer.colour[0]
+        )
+        if layer.pixels is not None:
+            ink = Image.frombuffer("RGB", mask.size, layer.pixels, "raw", "RGB", 0, 1)
+        box = (where.left, where.top, where.left + where.width, where.top + where.height)
+        image.paste(ink, box, mask)

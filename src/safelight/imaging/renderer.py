@@ -11,8 +11,16 @@ import msgspec
 import pyvips
 from PIL import Image
 
+from safelight.assets import AssetError
 from safelight.config import Settings
-from safelight.errors import OutputTooLarge, RenderCrashed, SafelightError, Truncated, Unprocessable
+from safelight.errors import (
+    AssetUnusable,
+    OutputTooLarge,
+    RenderCrashed,
+    SafelightError,
+    Truncated,
+    Unprocessable,
+)
 from safelight.imaging import choosing, graph, headers, photos, pictures
 from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file
 from safelight.imaging.graph import Graph
@@ -178,6 +186,8 @@ def _judged() -> Iterator[None]:
         yield
     except SafelightError:
         raise
+    except AssetError as error:
+        raise AssetUnusable from error
     # These say nothing about the file: memory ran out, a lock was too tight, or we have made a mistake.
     except (MemoryError, PermissionError, TypeError, AttributeError, NameError, AssertionError) as error:
         raise RenderCrashed from error

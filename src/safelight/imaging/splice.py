@@ -104,6 +104,8 @@ def splice(data: mmap | bytes, size: Size, edits: Sequence[Edit], file: IO[bytes
     orientation, layers = 1, []
     for edit in edits:
         if isinstance(edit, Mark):
+            if any(layer.pixels is not None for layer in edit.layers):
+                return Refused("a mark has more than one colour")
             layers += [_stored(edit.region, layer, size, orientation) for layer in edit.layers]
         elif orientation != 1:
             return Refused("it is turned twice")

@@ -24,106 +24,30 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
 
+from safelight.edits import Edit, Layer, Mark, Region, Size, Turn
+
 if TYPE_CHECKING:
     import pyvips
 
 ORIGINAL: Final = "original"
 """What `use` names when it means the picture as it was uploaded."""
 
+__all__ = [
+    "ORIGINAL",
+    "Edit",
+    "Layer",
+    "Mark",
+    "Operation",
+    "Region",
+    "Size",
+    "StepName",
+    "Turn",
+    "catalogue",
+]
+
 StepName = Annotated[
     str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}$", title="a name of a-z, 0-9, - and _, 40 at most")
 ]
-
-
-class Size(msgspec.Struct, frozen=True):
-    """A picture's size in pixels as stored, and how it is to be turned to stand upright (EXIF's 1 to 8)."""
-
-    width: int
-    height: int
-    orientation: int = 1
-
-
-class Region(msgspec.Struct, frozen=True):
-    """A rectangle of pixels inside a picture, counted from its top left corner."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-
-class Turn(msgspec.Struct, frozen=True):
-    """Set upright a picture that is stored with this EXIF orientation, 2 to 8."""
-
-    orientation: int
-
-    def draw(self, picture: "pyvips.Image") -> "pyvips.Image":
-        """Turn the pixels. They are gathered first: turning reads columns, and a streaming decoder gives rows."""
-        angle, mirrored = UPRIGHT[self.orientation]
-        picture = picture.copy_memory()
-        if angle:
-            picture = picture.rot(f"d{angle}")
-        return picture.fliphor() if mirrored else picture
-
-
-UPRIGHT: Final = {
-    2: (0, True),
-    3: (180, False),
-    4: (180, True),
-    5: (90, True),
-    6: (90, False),
-    7: (270, True),
-    8: (270, False),
-}
-"""What undoes an orientation: degrees clockwise, then whether to mirror left to right (EXIF 2.32, 4.6.4, tag 274)."""
-
-
-class Layer(msgspec.Struct, frozen=True):
-    """One colour (sRGB, 0–255) laid over a region; `alpha` holds its opacity, a byte a pixel, row by row."""
-
-    colour: tuple[int, int, int]
-    alpha: bytes
-
-    @property
-    def grey(self) -> bool:
-        """Whether a picture without colour can carry it."""
-        return len(set(self.colour)) == 1
-
-
-class Mark(msgspec.Struct, frozen=True):
-    """Layers to be blended over one region, the lowest first: where and what, however the pixels are stored."""
-
-    region: Region
-    layers: tuple[Layer, ...]
-
-    def draw(self, picture: "pyvips.Image") -> "pyvips.Image":
-        """Blend the region alone and put it back. Grey or RGB, 8 or 16 bits, with or without alpha; never CMYK."""
-        import pyvips
-
-        where = self.region
-        if picture.bands < 3 and not all(layer.grey for layer in self.layers):
-            picture = picture.colourspace("rgb16" if picture.format == "ushort" else "srgb")
-        full = 65535.0 if picture.format == "ushort" else 255.0
-        part = picture.crop(where.left, where.top, where.width, where.height)
-        below = part[-1] / full if part.hasalpha() else None
-        colour = part[:-1] if part.hasalpha() else part
-        for layer in self.layers:
-            alpha = pyvips.Image.new_from_memory(layer.alpha, where.width, where.height, 1, "uchar") / 255
-            ink = [value * full / 255 for value in layer.colour[: colour.bands]]
-            weight = alpha
-            if below is not None:
-                # Porter and Duff's "over" on straight alpha; where both are clear libvips gives 0 / 0 = 0.
-                above = alpha + below * (1 - alpha)
-                weight = alpha / above
-                below = above
-            colour = colour + (colour * -1 + ink) * weight
-        if below is not None:
-            colour = colour.bandjoin(below * full)
-        part = colour.rint().cast(picture.format).copy(interpretation=picture.interpretation)
-        return picture.insert(part, where.left, where.top)
-
-
-Edit = Turn | Mark
 
 
 def _snake_case(name: str) -> str:

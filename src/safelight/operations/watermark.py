@@ -1,31 +1,24 @@
-"""Write a line of text over a picture.
+"""Write text over a picture, or lay an image over it.
 
-The text is drawn by FreeType (through Pillow) with the font that comes with Safelight, never with one of the system:
-the same everywhere, and without Pango and fontconfig, which write caches and print warnings where there is no home.
 Laying out the mark (where it stands and how much it covers of which pixel) knows nothing of the picture's pixels.
 """
 
-import math
-import struct
-from collections.abc import Iterator
-from functools import cache, lru_cache
-from importlib.resources import files
-from io import BytesIO
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from msgspec import Meta
 
-from safelight.operations import Edit, Layer, Mark, Operation, Region, Size
+from safelight import stamps
+from safelight.assets import AssetError, FontAsset, ImageAsset, is_name
+from safelight.edits import merged
+from safelight.lettering import missing, unshaped
+from safelight.operations import Edit, Mark, Operation, Size
+from safelight.parameters import Degrees, Gravity, Part, Percent, pixels, rgba
+from safelight.stamps import Stamp
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-Gravity = Literal[
-    "north_west", "north", "north_east", "west", "center", "east", "south_west", "south", "south_east"
-]
-Percent = Annotated[str, Meta(pattern=r"^[0-9]{1,2}(\.[0-9]{1,3})?%$", title="a percentage such as '4%'")]
-
-FONT: Final = "imaging/fonts/OpenSans-Semibold.ttf"
+    import pyvips
 
 NAMED: Final = 8
 """How many missing letters a complaint names."""
@@ -33,180 +26,181 @@ NAMED: Final = 8
 LEGIBLE: Final = 10.0
 """The font size in pixels that a percentage never goes below, while the text fits."""
 
-SMALLEST: Final = 6.0
-"""The font size in pixels below which glyphs fall apart: text smaller than that is drawn at it and scaled down."""
-
 LITTLE: Final = 1_000_000
 """The pixels of a mark that takes a few milliseconds to lay out, and little memory to keep."""
 
-SHADOW: Final = 0.8
-"""The shadow's opacity as a part of the text's."""
+LINES: Final = 20
 
-SOFTNESS: Final = 1 / 24
-"""The shadow's offset and blur as a part of the font size."""
+FEW: Final = 4
+"""How many marks libvips blends one by one."""
+
+Length = Annotated[int, Meta(ge=1, le=10_000, extra={"unit": "px"})] | Percent
+Room = Annotated[int, Meta(ge=0, le=10_000, extra={"unit": "px"})] | Percent
 
 
 class Watermark(Operation, frozen=True, rename={"font_size": "size"}):
-    """Write a line of text over the picture, with a soft black shadow so that it reads on light and dark alike.
+    """Write text over the picture, with a soft black shadow so that it reads on light and dark alike; or lay an image
+    over it.
 
-    Text that does not fit is made smaller until it does.
+    What does not fit is made smaller until it does.
     """
 
-    text: Annotated[
-        str,
-        Meta(
-            max_length=200,
-            pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
-            title="one line of 1 to 200 characters",
-        ),
-    ]
-    """One line of 1 to 200 characters: Latin, Greek, Cyrillic and common signs, which is what the font has."""
+    text: (
+        Annotated[
+            str,
+            Meta(
+                max_length=500,
+                pattern=r"^[^\x00-\x09\x0b-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x09\x0b-\x1f\x7f]*$",
+                title="text of 1 to 500 characters",
+            ),
+        ]
+        | None
+    ) = None
+    """What to write: 1 to 500 characters in at most 20 lines, in letters that the font has."""
+
+    image: ImageAsset | None = None
+    """The image to lay over, in place of text: a PNG by its name in the operator's folder of assets, or as a data: URL.
+    """
 
     gravity: Gravity = "south_east"
     """Where it stands: a corner, the middle of an edge, or the center."""
 
-    opacity: Annotated[float, Meta(ge=0, le=1)] = 0.6
+    opacity: Part = 0.6
     """From 0, invisible, to 1, which hides what is below."""
 
-    font_size: Annotated[int, Meta(ge=1, le=10_000)] | Percent = "4%"
+    font_size: Length = "4%"
     """The font's size: pixels, or a percentage of the picture's shorter side (then at least 10 pixels)."""
 
-    margin: Annotated[int, Meta(ge=0, le=10_000)] | Percent = "2%"
-    """The space between text and edge: pixels, or a percentage of the picture's shorter side."""
+    margin: Room = "2%"
+    """The space between mark and edge: pixels, or a percentage of the picture's shorter side."""
 
     colour: Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$", title="a colour such as '#ffffff'")] = "#ffffff"
     """The text's colour in sRGB, as CSS writes it."""
 
+    font: FontAsset = "sans"
+    """The font: `sans` (Latin, Greek, Cyrillic), `serif` or `mono` (also Armenian and Georgian), or a TrueType or
+    OpenType file by its name in the operator's folder of assets, or as a data: URL."""
+
+    align: Literal["left", "center", "right"] = "left"
+    """How the lines of a text stand to each other."""
+
+    shadow: Part = 0.8
+    """How strong the text's shadow is: from 0, none, to 1, as opaque as the text."""
+
+    width: Length = "20%"
+    """The image's width: pixels, or a percentage of the picture's width. Its height follows."""
+
+    angle: Degrees = 0
+    """How far the mark is turned, clockwise; negative is the other way."""
+
+    tile: bool = False
+    """Whether it is repeated over all of the picture, each row shifted by a half; at most 1,000 times."""
+
+    gap: Room = "10%"
+    """The space between repeated marks: pixels, or a percentage of the picture's shorter side."""
+
     def faults(self) -> Iterator[tuple[str, str]]:
-        """Letters that the font lacks, which would be drawn as empty boxes."""
-        missing = [letter for letter in dict.fromkeys(self.text) if ord(letter) not in _letters()]
-        if missing:
-            named = ", ".join(map(repr, missing[:NAMED]))
-            more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-            yield "text", f"the font has no letters for {named}{more}"
+        """Nothing to draw, or two things; letters that the font lacks, which would be drawn as empty boxes; what is no
+        image and no font."""
+        if (self.text is None) == (self.image is None):
+            said = "neither is given" if self.text is None else "both are given"
+            yield "text", f"expected either a text or an image, and {said}"
+        for field, value in (("image", self.image), ("font", self.font)):
+            if value is not None and is_name(value):
+                yield field, f"{value!r} is the name of a file, and no folder of assets was looked into"
+                return
+        if self.image is not None:
+            yield from _complaint("image", lambda: stamps.image_size(self.image or ""))
+        if self.text is not None:
+            yield from _complaint("font", lambda: missing(self.font, self.text or ""))
+            yield from self._unwritable()
+
+    def _unwritable(self) -> Iterator[tuple[str, str]]:
+        assert self.text is not None
+        if (lines := self.text.count("\n") + 1) > LINES:
+            yield "text", f"expected at most {LINES} lines, received {lines}"
+        try:
+            lacking = missing(self.font, self.text)
+        except AssetError:
+            return
+        if lacking:
+            yield "text", f"the font has no letters for {_named(lacking)}"
+        if joined := unshaped("".join(letter for letter in self.text if letter not in lacking)):
+            why = "would have to be joined to others or written from right to left, which is not done here"
+            yield "text", f"{_named(joined)} {why}; use an image of the text"
 
     def edits(self, before: Size) -> tuple[Edit, ...]:
-        """One mark; nothing if the text has no ink."""
-        mark = lay_out(self, before.width, before.height)
-        return (mark,) if mark else ()
+        """Marks: one, or many if it is repeated; nothing if the text has no ink."""
+        return lay_out(self, before.width, before.height)
+
+    def draw(self, picture: "pyvips.Image", before: Size) -> "pyvips.Image":
+        """Blend the marks; many of them as a single one."""
+        marks = lay_out(self, before.width, before.height)
+        for mark in marks if len(marks) <= FEW else (merged(marks),):
+            picture = mark.draw(picture)
+        return picture
 
     def anticipate(self, before: Size) -> None:
         """Lay out the mark, unless it is a large one."""
-        size = min(
-            _pixels(self.font_size, min(before.width, before.height)), max(before.width, before.height)
-        )
-        if size * size * len(self.text) <= LITTLE:
+        shorter, longer = sorted((before.width, before.height))
+        size = min(pixels(self.font_size, shorter), longer)
+        if not self.tile and self.text is not None and size * size * len(self.text) <= LITTLE:
             lay_out(self, before.width, before.height)
 
     @classmethod
     def prepare(cls) -> None:
-        """Load FreeType and the font, and draw once so that Pillow has imported all it imports late."""
-        lay_out(cls(text="©"), 100, 100)
+        """Load FreeType and the fonts, and draw once so that Pillow has imported all it imports late."""
+        for font in ("serif", "mono", "sans"):
+            missing(font, "©")
+            lay_out(cls(text="©", font=font), 100, 100)
+        stamps.prepare()
 
 
 @lru_cache(maxsize=16)
-def lay_out(watermark: Watermark, width: int, height: int) -> Mark | None:
-    """The watermark as a mark on a picture of `width` × `height` pixels. It lies inside, however small that is."""
-    from PIL import Image, ImageChops, ImageFilter
+def lay_out(watermark: Watermark, width: int, height: int) -> tuple[Mark, ...]:
+    """The watermark as marks on a picture of `width` × `height` pixels. They lie inside, however small that is.
 
+    Raise AssetError if an image or a font turns out not to be one.
+    """
     shorter = min(width, height)
-    margin = min(round(_pixels(watermark.margin, shorter)), (shorter - 1) // 2)
-    room = (width - 2 * margin, height - 2 * margin)
-    size = _pixels(watermark.font_size, shorter)
+    margin = min(round(pixels(watermark.margin, shorter)), (shorter - 1) // 2)
+    stamp = _stamp(watermark, (width, height), (width - 2 * margin, height - 2 * margin))
+    if stamp is None:
+        return ()
+    if watermark.tile:
+        return stamps.repeated(
+            stamp, (width, height), watermark.gravity, margin, round(pixels(watermark.gap, shorter))
+        )
+    return stamps.single(stamp, (width, height), watermark.gravity, margin)
+
+
+def _stamp(watermark: Watermark, whole: tuple[int, int], room: tuple[int, int]) -> Stamp | None:
+    if watermark.image is not None:
+        across = pixels(watermark.width, whole[0])
+        return stamps.of_image(watermark.image, across, watermark.opacity, room, watermark.angle)
+    assert watermark.text is not None
+    size = pixels(watermark.font_size, min(whole))
     if isinstance(watermark.font_size, str):
         size = max(size, LEGIBLE)
-    text, size = _text(watermark.text, size, room)
-    if text is None:
-        return None
-    left, top = _place(watermark.gravity, (width, height), text.size, margin)
-
-    offset = max(1, round(size * SOFTNESS))
-    spread = 3 * offset
-    canvas = Image.new("L", (text.width + 2 * spread, text.height + 2 * spread))
-    canvas.paste(text, (spread, spread))
-    shadow = ImageChops.offset(canvas, offset).filter(ImageFilter.GaussianBlur(offset))
-
-    # The shadow may reach over the picture's edge; the mark may not.
-    x, y = left - spread, top - spread
-    inside = (max(0, -x), max(0, -y), min(canvas.width, width - x), min(canvas.height, height - y))
-    region = Region(x + inside[0], y + inside[1], inside[2] - inside[0], inside[3] - inside[1])
-    ink = tuple(bytes.fromhex(watermark.colour[1:]))
-    return Mark(
-        region,
-        (
-            Layer((0, 0, 0), _faded(shadow.crop(inside), watermark.opacity * SHADOW)),
-            Layer((ink[0], ink[1], ink[2]), _faded(canvas.crop(inside), watermark.opacity)),
-        ),
+    return stamps.of_text(
+        watermark.text,
+        watermark.font,
+        size,
+        watermark.align,
+        rgba(watermark.colour)[:3],
+        (watermark.opacity, watermark.opacity * watermark.shadow),
+        room,
+        watermark.angle,
     )
 
 
-def _pixels(length: int | str, whole: int) -> float:
-    return float(length[:-1]) / 100 * whole if isinstance(length, str) else float(length)
+def _complaint(field: str, look: Callable[[], object]) -> Iterator[tuple[str, str]]:
+    try:
+        look()
+    except AssetError as error:
+        yield field, str(error)
 
 
-def _text(text: str, size: float, room: tuple[int, int]) -> "tuple[Image.Image | None, float]":
-    """The text's ink, cropped, as large as `size` allows and no larger than `room`; and the font size it has."""
-    from PIL import Image, ImageDraw, ImageFont
-
-    size = min(size, 2.0 * room[1] + SMALLEST)  # ink is never lower than that, and memory stays in proportion
-    while True:
-        # The basic layout, because the other one looks for a library of the system at run time.
-        basic = ImageFont.Layout.BASIC
-        font = ImageFont.truetype(BytesIO(_font_file()), max(size, SMALLEST), layout_engine=basic)
-        left, top, right, bottom = (math.floor(edge) for edge in font.getbbox(text))
-        width, height = right - left, bottom - top
-        if width <= 0 or height <= 0:
-            return None, size
-        excess = max(width / room[0], height / room[1])
-        if excess <= 1 or size < SMALLEST:
-            break
-        size = size / excess * 0.99  # hinting makes widths not quite proportional to sizes
-    ink = Image.new("L", (width, height))
-    ImageDraw.Draw(ink).text((-left, -top), text, fill=255, font=font)
-    if excess > 1:
-        fitting = (max(1, math.floor(width / excess)), max(1, math.floor(height / excess)))
-        ink = ink.resize(fitting, Image.Resampling.BOX)
-    return ink, size
-
-
-def _place(gravity: str, whole: tuple[int, int], part: tuple[int, int], margin: int) -> tuple[int, int]:
-    """The left and top of a part that hangs on a gravity, `margin` pixels from the edge."""
-    left = {"west": margin, "east": whole[0] - part[0] - margin}
-    top = {"north": margin, "south": whole[1] - part[1] - margin}
-    vertical, _, horizontal = gravity.rpartition("_")
-    return (
-        left.get(horizontal, (whole[0] - part[0]) // 2),
-        top.get(vertical or horizontal, (whole[1] - part[1]) // 2),
-    )
-
-
-def _faded(mask: "Image.Image", opacity: float) -> bytes:
-    return mask.point([round(value * opacity) for value in range(256)]).tobytes()
-
-
-@cache
-def _font_file() -> bytes:
-    return (files("safelight") / FONT).read_bytes()
-
-
-@cache
-def _letters() -> frozenset[int]:
-    """The code points that the font has glyphs for: the segments of its only "cmap", in format 4 (OpenType 1.9).
-
-    Read without FreeType, because recipes are also checked where no picture is ever drawn.
-    """
-    font = _font_file()
-    (cmap,) = struct.unpack_from(">I", font, font.index(b"cmap") + 8)
-    table = cmap + struct.unpack_from(">I", font, cmap + 8)[0]
-    words = struct.unpack_from(f">{struct.unpack_from('>H', font, table + 2)[0] // 2}H", font, table)
-    count = words[3] // 2
-    ends, starts = words[7 : 7 + count], words[8 + count : 8 + 2 * count]
-    deltas, jumps = words[8 + 2 * count : 8 + 3 * count], words[8 + 3 * count : 8 + 4 * count]
-    found = set()
-    for segment, (first, last) in enumerate(zip(starts, ends, strict=True)):
-        for code in range(first, last + 1):
-            at = 8 + 3 * count + segment + jumps[segment] // 2 + code - first
-            glyph = words[at] if jumps[segment] else code
-            if glyph and (glyph + deltas[segment]) % 65536:  # 0 stands for what is missing
-                found.add(code)
-    return frozenset(found)
+def _named(letters: tuple[str, ...]) -> str:
+    more = f" and {len(letters) - NAMED} more" if len(letters) > NAMED else ""
+    return ", ".join(map(repr, letters[:NAMED])) + more

@@ -34,7 +34,7 @@ class Book:
             raise ConfigurationError(f"SAFELIGHT_WATERMARK_TEXT: {reason}") from None
         for path in _files(settings.recipes):
             try:
-                self._recipes[path.stem] = parse(path.read_bytes())
+                self._recipes[path.stem] = parse(path.read_bytes(), settings.assets)
             except RecipeInvalid as error:
                 raise ConfigurationError(f"{path}: {error.message}") from None
             except OSError as error:

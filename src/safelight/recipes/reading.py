@@ -8,12 +8,13 @@ from typing import Any, Final, Literal
 import msgspec
 import msgspec.inspect
 
+from safelight.assets import MAX_BYTES_IN_ALL, AssetError, found, is_name
 from safelight.errors import RecipeInvalid
 from safelight.operations import ORIGINAL, Operation, StepName, catalogue
 from safelight.recipes.recipe import MAX_NAMES, Limits, Recipe, Rendition
 
-MAX_BYTES: Final = 100_000
-"""The longest recipe file."""
+MAX_BYTES: Final = 350_000
+"""The longest recipe, with the assets that it names."""
 
 MAX_MISTAKES: Final = 50
 """The most mistakes that are told at once."""
@@ -21,26 +22,32 @@ MAX_MISTAKES: Final = 50
 ALONE: Final = "main"
 """The output of a recipe in the short form that names none."""
 
+ASSETS: Final = frozenset({"image", "font"})
+"""The parameters that can name an asset."""
+
 _UNITS: Final = {"k": 1_000, "M": 1_000_000}
 
 
-def parse(text: bytes) -> Recipe:
-    """A recipe from YAML or JSON. Raise RecipeInvalid, naming the place, for anything that is not right."""
-    return build(_read(text))
+def parse(text: bytes, assets: str = "") -> Recipe:
+    """A recipe from YAML or JSON. Images and fonts that it names are looked for in the folder of `assets`.
+
+    Raise RecipeInvalid, naming the place, for anything that is not right.
+    """
+    return build(_read(text), assets)
 
 
-def mistakes(text: bytes) -> tuple[RecipeInvalid, ...]:
+def mistakes(text: bytes, assets: str = "") -> tuple[RecipeInvalid, ...]:
     """All that `parse` would complain about, in the order of the text as far as that goes."""
     try:
-        reading = _Reading(_read(text))
+        reading = _Reading(_read(text), assets)
     except RecipeInvalid as error:
         return (error,)
     return tuple(reading.mistakes[:MAX_MISTAKES])
 
 
-def build(content: Any) -> Recipe:
+def build(content: Any, assets: str = "") -> Recipe:
     """A recipe from plain dicts, strings and numbers. Raise RecipeInvalid."""
-    reading = _Reading(content)
+    reading = _Reading(content, assets)
     if reading.mistakes:
         raise reading.mistakes[0]
     assert reading.recipe is not None
@@ -68,7 +75,9 @@ def _read(text: bytes) -> Any:
 class _Reading:
     """One recipe being read. A part with a mistake is left out, so that the rest can be looked at all the same."""
 
-    def __init__(self, content: Any) -> None:
+    def __init__(self, content: Any, assets: str) -> None:
+        self._assets = assets
+        self._room = MAX_BYTES_IN_ALL
         self.mistakes: list[RecipeInvalid] = []
         self.recipe: Recipe | None = None
         try:
@@ -196,12 +205,33 @@ class _Reading:
         if not isinstance(name, str) or name not in operations:
             self.complain(f"expected one of {', '.join(operations)}, received {_short(name)}", f"{path}.op")
             return None
-        parameters = {key: value for key, value in step.items() if key != "op"}
+        parameters = {
+            key: self._whole(value, f"{path}.{key}") if key in ASSETS else value
+            for key, value in step.items()
+            if key != "op"
+        }
+        if any(value is _WRONG for value in parameters.values()):
+            return None
         operation: Operation | None = self._struct(parameters, operations[name], path)
         if operation is not None:
             for field, complaint in operation.faults():
                 self.complain(complaint, _below(path, field))
         return operation
+
+    def _whole(self, value: Any, path: str) -> Any:
+        """The asset itself, where one of the folder's is named."""
+        if not isinstance(value, str):
+            return value
+        try:
+            if self._assets and is_name(value):
+                value = found(self._assets, value)
+            self._room -= len(value) * 3 // 4
+            if self._room < 0:
+                raise AssetError(f"the assets of a recipe may have {MAX_BYTES_IN_ALL} bytes in all")
+        except AssetError as error:
+            self.complain(str(error), path)
+            return _WRONG
+        return value
 
     def _limits(self, content: Any) -> Limits | None:
         limits: Limits | None = self._struct(content, Limits, "limits")

@@ -64,9 +64,9 @@ def lint(file: Path, /) -> None:
     file
         YAML or JSON.
     """
-    from safelight import recipes
+    from safelight import config, recipes
 
-    wrong = recipes.mistakes(_read(file))
+    wrong = recipes.mistakes(_read(file), config.load().assets)
     for mistake in wrong[:-1]:
         say(f"{paint('wrong', RED)}  {file}: {mistake.message}")
     if wrong:
@@ -138,10 +138,10 @@ def is_file(choice: str) -> bool:
 
 
 def _parse(file: Path) -> "Recipe":
-    from safelight import recipes
+    from safelight import config, recipes
 
     try:
-        return recipes.parse(_read(file))
+        return recipes.parse(_read(file), config.load().assets)
     except RecipeInvalid as error:
         raise RecipeInvalid(f"{file}: {error.message}") from None
 
