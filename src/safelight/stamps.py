@@ -140,7 +140,9 @@ def _ink(picture: "Image.Image") -> "Rgb | Image.Image":
     """The one colour that everything visible has, which a photo can take without being decoded; else all of them."""
     red, green, blue, alpha = picture.split()
     seen = alpha.point([0] + [255] * 255)
-    ranges = [band.getextrema() if not seen.getbbox() else _range(band, seen) for band in (red, green, blue)]
+    if not seen.getbbox():
+        return 0, 0, 0
+    ranges = [_range(band, seen) for band in (red, green, blue)]
     if all(low == high for low, high in ranges):
         return ranges[0][0], ranges[1][0], ranges[2][0]
     return picture.convert("RGB")

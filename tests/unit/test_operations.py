@@ -17,7 +17,8 @@ from safelight import operations
 from safelight.lettering import FONTS, font_file, missing
 from safelight.operations import Mark, Region, Size, Turn, catalogue
 from safelight.operations.auto_orient import AutoOrient
-from safelight.operations.watermark import Gravity, Watermark
+from safelight.operations.watermark import Watermark
+from safelight.parameters import Gravity
 
 GRAVITIES = get_args(Gravity)
 TEXT = "© Amodhbh Media"

@@ -76,6 +76,7 @@ def marked(**parameters: Any) -> dict[str, Any]:
     return recipe({"mark": {"op": "watermark", "text": "x"} | parameters})
 
 
+WATERMARK = [field.encode_name for field in msgspec.structs.fields(Watermark)]
 A_LIST = "a list of avif, gif, jpeg, png or webp"
 
 
@@ -113,8 +114,7 @@ A_LIST = "a list of avif, gif, jpeg, png or webp"
         (marked(colour="red"), "steps.mark.colour: expected a colour such as '#ffffff', received 'red'"),
         (
             marked(weight=1),
-            "steps.mark.weight: there is no such field; there are: text, image, gravity, opacity, size, margin, colour, "
-            "font, align, shadow, width, angle, tile, gap, use",
+            f"steps.mark.weight: there is no such field; there are: {', '.join(WATERMARK)}",
         ),
         (
             recipe({"mark": {"op": "watermark"}}),
