@@ -7,10 +7,58 @@ use super::refusal::Refusal;
 const NEAR: u32 = 12;
 
 /// Bits that a leap over several coefficients is looked up by.
-const FAR: u32 = 13;
+const FAR: u32 = 12;
 
 /// What a leap adds to the number of coefficients when it ends the block.
 const ENDS: usize = 128;
+
+/// What it adds where it can not tell: more than there are, and less than ENDS.
+const UNKNOWN: u16 = 64;
+
+/// What the next FAR bits mean as a run of whole symbols: bits << 8 | coefficients.
+pub type Ahead = [u16; 1 << FAR];
+
+/// A place inside a block: bit << 8 | AC coefficients before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step(u64);
+
+impl Step {
+    /// The place behind a block's DC.
+    #[inline(always)]
+    pub fn at(bit: usize) -> Self {
+        Step((bit as u64) << 8)
+    }
+
+    /// The bit.
+    #[inline(always)]
+    pub fn bit(self) -> usize {
+        (self.0 >> 8) as usize
+    }
+
+    #[inline(always)]
+    fn done(self) -> usize {
+        (self.0 & 0xFF) as usize
+    }
+
+    /// Whether more of the block follows.
+    #[inline(always)]
+    pub fn inside(self) -> bool {
+        self.done() < 63
+    }
+
+    /// Whether the block ends here. If neither, the step was one too far, or into the unknown: `Table::closer` helps.
+    #[inline(always)]
+    pub fn ends(self) -> bool {
+        self.done() == 63 || (ENDS..ENDS + 63).contains(&self.done())
+    }
+}
+
+/// Go as far as one look tells. None past the padding.
+#[inline(always)]
+pub fn step(bytes: &[u8], from: Step, ahead: &Ahead) -> Option<Step> {
+    let word = window(bytes, from.bit())?;
+    Some(Step(from.0 + u64::from(ahead[(word >> (64 - FAR)) as usize])))
+}
 
 /// The largest size of a DC difference and of an AC coefficient with 8 bits a sample.
 pub const MAX_DC: u32 = 11;
@@ -30,8 +78,7 @@ pub struct Table {
     lengths: [u8; 256],
     /// By the next NEAR bits: length << 8 | symbol, 0 for longer codes.
     near: Box<[u16; 1 << NEAR]>,
-    /// By the next FAR bits: coefficients << 5 | bits of all symbols that end in them, 0 for longer codes.
-    far: Box<[u16; 1 << FAR]>,
+    far: Box<Ahead>,
     /// Of each length: the first code, and the number of shorter codes.
     first: [(u32, u32); 17],
 }
@@ -108,8 +155,20 @@ impl Table {
                     break;
                 }
             }
-            self.far[window as usize] = (coefficients << 5) as u16 | bits as u16;
+            self.far[window as usize] = if bits == 0 { UNKNOWN } else { (bits << 8) as u16 | coefficients as u16 };
         }
+    }
+
+    /// What several codes at once are looked up in; only tables for AC have it.
+    #[inline(always)]
+    pub fn ahead(&self) -> &Ahead {
+        &self.far
+    }
+
+    /// Take the one code at a place, which is at the top of the word. What it leads to is inside the block or ends it.
+    pub fn closer(&self, word: u64, from: Step) -> Result<Step, Refusal> {
+        let (done, _, bits) = read_ac(word, self, from.done())?;
+        Ok(Step(((from.bit() + bits as usize) as u64) << 8 | done as u64))
     }
 
     /// The next symbol and the length of its code.
@@ -191,11 +250,10 @@ impl Table {
 /// The value that `size` bits at the top of the word stand for (F.2.2.1, EXTEND).
 #[inline(always)]
 fn extended(word: u64, size: u32) -> i32 {
-    if size == 0 {
-        return 0;
-    }
-    let value = (word >> (64 - size)) as i32;
-    if value < 1 << (size - 1) { value - (1 << size) + 1 } else { value }
+    let value = (word >> 1 >> (63 - size)) as i32;
+    // Without a branch, which nobody could predict: less is added where the first bit is 0.
+    let low = !(word as i64 >> 63) as i32;
+    value + (low & (1 - (1 << size)))
 }
 
 /// The size of a value, and the bits that stand for it.
@@ -236,36 +294,20 @@ fn read_ac(word: u64, ac: &Table, before: usize) -> Result<(usize, i32, u32), Re
 /// Go over one block and return its DC difference.
 #[inline(always)]
 pub fn skip_block(bytes: &[u8], bit: &mut usize, dc: &Table, ac: &Table) -> Result<i32, Refusal> {
-    let mut at = *bit;
-    let difference = read_dc(bytes, &mut at, dc)?;
-    let mut done = 0usize;
-    'block: loop {
-        let mut word = window(bytes, at).ok_or(Refusal::Damaged)?;
-        // A leap takes 22 bits at most, and a window has 57: two from one window.
-        for _ in 0..2 {
-            let entry = usize::from(ac.far[(word >> (64 - FAR)) as usize]);
-            let (bits, further) = (entry & 31, done + (entry >> 5));
-            if further < 63 && entry != 0 {
-                done = further;
-                at += bits;
-                word <<= bits;
-                continue;
-            }
-            if further == 63 || (ENDS..ENDS + 63).contains(&further) {
-                at += bits;
-                break 'block;
-            }
-            // A long code, or a leap that reaches beyond this block.
-            let (further, _, bits) = read_ac(word, ac, done)?;
-            at += bits as usize;
-            if further >= 63 {
-                break 'block;
-            }
-            done = further;
-            continue 'block;
+    let difference = read_dc(bytes, bit, dc)?;
+    let mut place = Step::at(*bit);
+    loop {
+        let after = step(bytes, place, &ac.far).ok_or(Refusal::Damaged)?;
+        if after.inside() {
+            place = after;
+            continue;
+        }
+        place = if after.ends() { after } else { ac.closer(window(bytes, place.bit()).unwrap_or(0), place)? };
+        if !place.inside() {
+            break;
         }
     }
-    *bit = at;
+    *bit = place.bit();
     Ok(difference)
 }
 
@@ -347,12 +389,12 @@ pub fn recode_ac(bytes: &[u8], bit: &mut usize, ac: &Table, writer: &mut Writer,
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::splice::bits::PADDING;
 
     /// A table over all symbols a baseline file may use, skewed as real ones are: codes of 4 to 16 bits.
-    fn table(ac: bool) -> Table {
+    pub fn table(ac: bool) -> Table {
         let symbols: Vec<u8> = if ac {
             (0..=255u8).filter(|&s| s == 0 || s == 0xF0 || (1..=10).contains(&(s & 15))).collect()
         } else {
@@ -364,12 +406,12 @@ mod tests {
         Table::new(counts, &symbols, ac).unwrap()
     }
 
-    fn noise(seed: &mut u32) -> u32 {
+    pub fn noise(seed: &mut u32) -> u32 {
         *seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         *seed >> 8
     }
 
-    fn block(seed: &mut u32) -> (i32, [i16; 64]) {
+    pub fn block(seed: &mut u32) -> (i32, [i16; 64]) {
         let mut block = [0i16; 64];
         for _ in 0..noise(seed) % 80 {
             let size = noise(seed) % 11;

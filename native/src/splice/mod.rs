@@ -12,6 +12,7 @@ mod bits;
 mod blocks;
 mod header;
 mod huffman;
+mod index;
 pub mod marks;
 pub mod refusal;
 mod scan;

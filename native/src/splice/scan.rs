@@ -4,6 +4,7 @@ use super::bits::{self, PADDING};
 use super::blocks;
 use super::header::Header;
 use super::huffman::{Table, read_block, read_dc, skip_block, symbols_of};
+use super::index::{self, Point};
 use super::marks::{Cover, Marks};
 use super::refusal::Refusal;
 use std::ops::Range;
@@ -134,11 +135,14 @@ struct Walker<'a> {
 
 /// Where the walk is in an interval: the bit, and for each component the DC as it was read and how much more it is in
 /// what will be written.
-#[derive(Default)]
-struct Place {
+struct Place<'p> {
+    /// MCUs of the interval before it.
+    mcus: usize,
     bit: usize,
     predicted: [i32; 3],
     delta: [i32; 3],
+    /// Borders further on that are known already.
+    known: &'p [Point],
 }
 
 impl Walker<'_> {
@@ -156,7 +160,12 @@ impl Walker<'_> {
         let limit = 8 * bytes.len();
         bytes.extend([0; PADDING]);
         let edits = self.walk.edits.len();
-        let mut place = Place { bit: 8 * start, ..Place::default() };
+        let known = if limit / 8 - start >= index::WORTH {
+            index::points(&bytes, 8 * start, limit, &self.slots, mcus.len())?
+        } else {
+            Vec::new()
+        };
+        let mut place = Place { mcus: 0, bit: 8 * start, predicted: [0; 3], delta: [0; 3], known: &known };
         self.mcus(&bytes, mcus.clone(), limit, &mut place)?;
         // Between the last code and the marker there is less than a byte, or there are data too many.
         if place.bit > limit {
@@ -180,22 +189,26 @@ impl Walker<'_> {
     fn mcus(&mut self, bytes: &[u8], mcus: Range<usize>, limit: usize, place: &mut Place) -> Result<(), Refusal> {
         let (across, _) = self.header.mcus();
         let mut next = mcus.start;
+        let mut beside = 0;
         while next < mcus.end {
             let (row, column) = (next / across, next % across);
             let end = across.min(column + mcus.end - next);
             let mut at = column;
             for range in self.marks.touched(row) {
                 let (from, to) = (range.start.clamp(at, end), range.end.clamp(at, end));
-                self.beside(bytes, from - at, limit, place)?;
+                if from == to {
+                    continue;
+                }
+                self.beside(bytes, beside + from - at, limit, place)?;
                 for column in from..to {
                     self.under(bytes, (column, row), limit, place)?;
                 }
-                at = to;
+                (at, beside) = (to, 0);
             }
-            self.beside(bytes, end - at, limit, place)?;
+            beside += end - at;
             next += end - column;
         }
-        Ok(())
+        self.beside(bytes, beside, limit, place)
     }
 
     /// Go over MCUs that no mark touches. The first of them may need other DC differences than it has.
@@ -204,10 +217,17 @@ impl Walker<'_> {
             for slot in 0..self.slots.len() {
                 self.keep(bytes, slot, place)?;
             }
+            place.mcus += 1;
             count -= 1;
         }
+        let end = place.mcus + count;
+        let passed = place.known.partition_point(|point| point.mcus <= end);
+        if let Some(&Point { mcus, bit, sums }) = place.known[..passed].last().filter(|point| point.mcus > place.mcus) {
+            (place.mcus, place.bit, place.predicted) = (mcus, bit, sums);
+        }
+        place.known = &place.known[passed..];
         let (mut bit, mut predicted) = (place.bit, place.predicted);
-        for _ in 0..count {
+        for _ in place.mcus..end {
             for slot in &self.slots {
                 let difference = skip_block(bytes, &mut bit, slot.dc, slot.ac)?;
                 let sum = &mut predicted[slot.component];
@@ -217,7 +237,7 @@ impl Walker<'_> {
                 return Err(Refusal::Damaged);
             }
         }
-        (place.bit, place.predicted) = (bit, predicted);
+        (place.mcus, place.bit, place.predicted) = (end, bit, predicted);
         Ok(())
     }
 
@@ -270,6 +290,7 @@ impl Walker<'_> {
             let block = Some(self.walk.blocks.len() - 1);
             self.edit(Edit { from, to: place.bit, component, difference, block }, slot)?;
         }
+        place.mcus += 1;
         if place.bit > limit { Err(Refusal::Damaged) } else { Ok(()) }
     }
 
