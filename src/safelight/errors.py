@@ -18,6 +18,7 @@
     │   ├── QuotaUsedUp                quota_used_up
     │   ├── IssuerUnavailable          issuer_unavailable
     │   ├── JobNotFound                job_not_found
+    │   ├── BatchNotFound              batch_not_found
     │   ├── NotAllowedNow              not_allowed_now
     │   ├── UnknownRecipe              unknown_recipe
     │   ├── RecipeInvalid              recipe_invalid
@@ -188,6 +189,12 @@ class JobNotFound(RequestError):
     """Job not found"""
 
     code = "job_not_found"
+
+
+class BatchNotFound(RequestError):
+    """There is no batch of this id, or not any more; look for its jobs with GET /jobs."""
+
+    code = "batch_not_found"
 
 
 class NotAllowedNow(RequestError):

@@ -10,6 +10,7 @@ from typing import Final
 POINTS: Final = {
     # the client asks and uploads
     "upload.requested": "the job is stored, the client has no answer yet",
+    "batch.jobs": "the jobs of a batch are stored, the batch is not",
     "file.created": "an empty temporary file is there",
     "file.written": "the temporary file is whole, maybe not on the disk",
     "file.synced": "its content is on the disk, its name is still temporary",
@@ -44,6 +45,7 @@ POINTS: Final = {
     "sweep.done": "the sweeper has done its step for one job",
     "notice.telling": "a notice is to be told and was not",
     "notice.told": "a notice was told and not settled",
+    "erase.ended": "a job that is to be erased is CANCELED, its files are there",
     "erase.files": "a job's files are gone, its record is there",
     "erase.record": "its record is gone too",
     "recover.claims": "at start: dead claims are freed, their messages are still hidden",

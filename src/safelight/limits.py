@@ -7,6 +7,7 @@ who seems to have reached the limit makes us look again.
 """
 
 import threading
+from collections.abc import Sequence
 from hashlib import sha256
 from math import ceil
 from typing import Final, NamedTuple, Protocol
@@ -130,8 +131,8 @@ class Quotas:
         self._most_bytes = settings.max_bytes_per_day
         self._ports = ports
 
-    def take(self, owner: str, job_id: str, size: int) -> None:
-        """Take from the owner's quotas what this job needs. Raise QuotaUsedUp, having taken nothing.
+    def take(self, owner: str, job_ids: Sequence[str], size: int) -> None:
+        """Take from the owner's quotas what these jobs need, and `size` bytes. Raise QuotaUsedUp, having taken none.
 
         What was taken for a job that is not made after all comes back by itself: its place among the open jobs when
         that is looked at, its bytes with the new day.
@@ -145,8 +146,8 @@ class Quotas:
             used = Used() if value is None else msgspec.json.decode(value, type=Used)
             before = used.bytes if used.day == day else 0
             self._refuse_bytes(before, size, left=ceil((day + 1) * DAY - now))
-            still_open = self._refuse_open(used.open) if self._most_open else ()
-            return msgspec.json.encode(Used(day=day, bytes=before + size, open=(*still_open, job_id)))
+            still_open = self._refuse_open(used.open, len(job_ids)) if self._most_open else ()
+            return msgspec.json.encode(Used(day=day, bytes=before + size, open=(*still_open, *job_ids)))
 
         try:
             change(self._ports.records, QUOTAS, _hashed(owner), taken, expires_at=now + KEPT)
@@ -158,19 +159,21 @@ class Quotas:
             remaining = max(0, self._most_bytes - before)
             raise QuotaUsedUp(
                 f"A caller may upload {self._most_bytes} bytes in a day; {remaining} are left until midnight UTC, "
-                f"and this upload counts {size}. An upload that declares its size counts no more than that.",
+                f"and this counts {size}. An upload that declares its size counts no more than that.",
                 standing=Standing("bytes", self._most_bytes, remaining, left, int(DAY)),
             )
 
-    def _refuse_open(self, known: tuple[str, ...]) -> tuple[str, ...]:
-        """Those of the jobs that are open, if there is room for one more."""
-        if len(known) < self._most_open:
+    def _refuse_open(self, known: tuple[str, ...], more: int) -> tuple[str, ...]:
+        """Those of the jobs that are open, if there is room for so many more."""
+        if len(known) + more <= self._most_open:
             return known
         still = tuple(job_id for job_id in known if self._is_open(job_id))
-        if len(still) >= self._most_open:
+        if len(still) + more > self._most_open:
+            left = self._most_open - len(still)
             raise QuotaUsedUp(
-                f"A caller may have {self._most_open} open jobs; wait until one has ended, or cancel one.",
-                standing=Standing("open-jobs", self._most_open, 0, LOOK_AGAIN),
+                f"A caller may have {self._most_open} open jobs, of which {left} are free; "
+                "wait until one has ended, or cancel one.",
+                standing=Standing("open-jobs", self._most_open, left, LOOK_AGAIN),
             )
         return still
 

@@ -163,6 +163,13 @@ class Jobs(Protocol):
     def create(self, job: Job) -> None:
         """Store a new job. Its id is random, so it can not exist; a repeat of the very same job is harmless."""
 
+    def create_all(self, jobs: Sequence[Job]) -> None:
+        """Store new jobs, as `create` does each. A crash may leave some of them only, where the backend can not do
+        better."""
+
+    def read(self, job_ids: Sequence[str]) -> tuple[Job, ...]:
+        """Those of these jobs that there are, as last written, in the same order."""
+
     def get(self, job_id: str) -> Job:
         """The job as last written, never an older state. Raise JobNotFound."""
 

@@ -11,15 +11,18 @@ import json
 import logging
 import random
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Any, Final, Literal
+
+import msgspec
 
 from safelight import faults
 from safelight.config import Settings
 from safelight.errors import (
     AttemptError,
     AttemptsUsedUp,
+    BatchNotFound,
     BlobNotFound,
     ChecksumMismatch,
     ClaimLost,
@@ -42,9 +45,11 @@ from safelight.errors import (
 from safelight.heartbeat import Heartbeat, Worker
 from safelight.limits import Quotas
 from safelight.model import (
+    DAY,
     MINUTE,
     Claim,
     Failure,
+    InBatch,
     Job,
     JobState,
     Moment,
@@ -95,6 +100,12 @@ RECIPES: Final = "recipes"
 DELETED: Final = "deleted"
 """Partitions of the records: recipes by digest, and which jobs were deleted by whom."""
 
+BATCHES: Final = "batches"
+"""The partition of the records that holds which jobs are in which batch."""
+
+BATCH_KEPT: Final = 8 * DAY
+"""How much longer than a job that ends at once a batch is remembered: no job is open for longer."""
+
 RECIPES_KEPT: Final = 256
 """How many recipes a process remembers."""
 
@@ -117,6 +128,15 @@ class UploadRequest(Value, frozen=True):
     multipart: bool = False
 
 
+class Batch(Value, frozen=True):
+    """Jobs that were asked for together, in the order of their files."""
+
+    id: str
+    owner: str
+    created_at: float
+    job_ids: tuple[str, ...]
+
+
 class Service:
     """The pipeline, on whatever `ports` it is given."""
 
@@ -132,6 +152,45 @@ class Service:
 
     # --- 1. the client asks ---------------------------------------------------------------------------
 
+    def request_batch(self, owner: str, requests: Sequence[UploadRequest]) -> Batch:
+        """Create the jobs of many uploads, all with one recipe and in one go.
+
+        Raise what `request_upload` raises, naming the file.
+        """
+        self._refuse_overload()
+        for number, request in enumerate(requests):
+            try:
+                self._refuse_request(request)
+            except SafelightError as error:
+                raise type(error)(f"files[{number}]: {error.message}") from None
+        recipe = self._publish(requests[0].recipe)
+        now = self.ports.clock()
+        batch = Batch(id=new_id(), owner=owner, created_at=now, job_ids=tuple(new_id() for _ in requests))
+        sizes = [self.settings.max_bytes if request.size is None else request.size for request in requests]
+        self._quotas.take(owner, batch.job_ids, sum(sizes))
+        jobs = [
+            _new_job(
+                job_id, owner, request, recipe, now, InBatch(id=batch.id, number=number, size=len(requests))
+            )
+            for number, (job_id, request) in enumerate(zip(batch.job_ids, requests, strict=True))
+        ]
+        # The batch last: whoever can name it finds it whole. What a crash leaves of it nobody knows, and it expires.
+        self.ports.jobs.create_all(jobs)
+        faults.reached("batch.jobs")
+        keep = now + self.settings.retention_seconds + BATCH_KEPT
+        self.ports.records.put(BATCHES, batch.id, msgspec.json.encode(batch), expires_at=keep)
+        return batch
+
+    def describe_batch(self, owner: str | None, batch_id: str) -> Batch:
+        """The batch. Raise BatchNotFound, also for another's batch; None is an owner who may see all."""
+        record = self.ports.records.get(BATCHES, batch_id)
+        if record is None:
+            raise BatchNotFound
+        batch = msgspec.json.decode(record.value, type=Batch)
+        if owner not in (None, batch.owner):
+            raise BatchNotFound
+        return batch
+
     def request_upload(self, owner: str, request: UploadRequest) -> Job:
         """Create the job of an upload; `upload_link` gives its URL.
 
@@ -143,7 +202,7 @@ class Service:
         recipe = self._publish(request.recipe)
         now = self.ports.clock()
         job_id = new_id()
-        self._quotas.take(owner, job_id, self.settings.max_bytes if request.size is None else request.size)
+        self._quotas.take(owner, (job_id,), self.settings.max_bytes if request.size is None else request.size)
         job = _new_job(job_id, owner, request, recipe, now)
         self.ports.jobs.create(job)
         faults.reached("upload.requested")
@@ -407,7 +466,7 @@ class Service:
             raise SourceGone
         now = self.ports.clock()
         new = new_id()
-        self._quotas.take(owner, new, 0)
+        self._quotas.take(owner, (new,), 0)
         job = Job(
             id=new,
             owner=owner,
@@ -459,7 +518,7 @@ class Service:
         self.ports.records.put(DELETED, job_id, owner.encode(), expires_at=now + DELETED_KEPT)
         with suppress(JobNotFound):
             # Whatever is cut off from here on, the sweeper finishes.
-            self.ports.jobs.update(job_id, lambda job: job.looked_at(due_at=now))
+            job = self.ports.jobs.update(job_id, lambda job: job.looked_at(due_at=now))
         self.erase(job)
 
     def was_deleted(self, job: Job) -> bool:
@@ -468,6 +527,14 @@ class Service:
 
     def erase(self, job: Job) -> None:
         """Remove a job and all that belongs to it. A worker that still has it finds its claim lost."""
+        if not job.state.terminal:
+            # Somebody may wait for its end, a batch above all: it comes to one before it is gone.
+            now = self.ports.clock()
+            with suppress(JobNotFound):
+                self.ports.jobs.update(
+                    job.id, lambda job: job if job.state.terminal else job.canceled(now=now, due_at=now)
+                )
+            faults.reached("erase.ended")
         # While the record is there, whoever is cut off can begin again: so the files go before it. They go once more
         # after it, when no worker can complete the job and name what was stored meanwhile.
         self._erase_files(job.id)
@@ -555,7 +622,14 @@ class Service:
             self.ports.blobs.delete(f"uploads/{job_id}/")
 
 
-def _new_job(job_id: str, owner: str, request: UploadRequest, recipe: RecipeRef, now: float) -> Job:
+def _new_job(
+    job_id: str,
+    owner: str,
+    request: UploadRequest,
+    recipe: RecipeRef,
+    now: float,
+    batch: InBatch | None = None,
+) -> Job:
     """The job of an upload that was asked for."""
     filename = request.filename or f"{new_id()}.jpg"
     return Job(
@@ -579,6 +653,7 @@ def _new_job(job_id: str, owner: str, request: UploadRequest, recipe: RecipeRef,
         ),
         recipe=recipe,
         metadata=request.metadata,
+        batch=batch,
         timeline=(Moment(at=now, state=JobState.PENDING),),
     )
 

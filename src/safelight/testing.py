@@ -302,6 +302,16 @@ class Jobs:
         with self._lock:
             self._jobs.setdefault(job.id, job)
 
+    def create_all(self, jobs: Sequence[Job]) -> None:
+        """Store new jobs."""
+        for job in jobs:
+            self.create(job)
+
+    def read(self, job_ids: Sequence[str]) -> tuple[Job, ...]:
+        """Those of these jobs that there are."""
+        with self._lock:
+            return tuple(self._jobs[job_id] for job_id in job_ids if job_id in self._jobs)
+
     def get(self, job_id: str) -> Job:
         """The job as last written."""
         with self._lock:

@@ -337,3 +337,16 @@ def test_which_jobs_there_are(backend: Backend) -> None:
     asked = [*(f"j{number}" for number in range(150)), "j1", "ä\"'"]
     assert backend.jobs.known(asked) == {f"j{number}" for number in range(150)} - {"j7"}
     assert backend.jobs.known([]) == frozenset()
+
+
+def test_many_at_once(backend: Backend) -> None:
+    """Made in one call, also when they are more than one request holds; read in the order that was asked for, without
+    those that are not there."""
+    jobs = [a_job(f"m{number}", due_at=9.0) for number in range(60)]
+    backend.jobs.create_all(jobs)
+    backend.jobs.create_all(jobs[:1])  # a repeat is harmless
+    backend.jobs.delete("m7")
+    asked = [job.id for job in reversed(jobs)]
+    assert backend.jobs.read([*asked, "nobody"]) == tuple(job for job in reversed(jobs) if job.id != "m7")
+    assert backend.jobs.read([]) == ()
+    assert len(backend.jobs.due(10.0, limit=100)) == 59

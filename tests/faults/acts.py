@@ -91,6 +91,10 @@ class Stage:
         self.sweeper = Sweeper(system.service, self._announce)
 
     def _announce(self, notice: Notice) -> None:
+        if notice.whole_batch:
+            assert notice.batch is not None
+            self.told.tell("batch notice", id=notice.id, batch=notice.batch.id)
+            return
         self.told.tell("notice", id=notice.id, job=notice.job_id, state=notice.state)
 
     def request(self, filename: str = "beach.jpg", **said: Any) -> str:
@@ -166,6 +170,15 @@ def journey(stage: Stage) -> None:
     stage.upload(canceled)
     stage.service.cancel(ME, canceled)
     stage.told.tell("canceled", job=canceled)
+    batch = stage.service.request_batch(ME, [UploadRequest(filename=f"{n}.jpg") for n in range(2)])
+    stage.told.tell("batch", batch=batch.id)
+    for job_id in batch.job_ids:
+        stage.told.tell("requested", job=job_id)
+    stage.upload(batch.job_ids[0])
+    given_up = batch.job_ids[1]
+    stage.told.tell("deleting", job=given_up)
+    stage.service.delete(ME, given_up)
+    stage.told.tell("deleted", job=given_up)
     deleted = stage.request("deleted.jpg")
     stage.upload(deleted)
     stage.work()

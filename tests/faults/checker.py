@@ -119,7 +119,11 @@ def check(
         *_same_digest(folder),
     ]
     if swept:
-        found += [*_delayed(folder, told, poison, patience), *_left_behind(folder, told)]
+        found += [
+            *_delayed(folder, told, poison, patience),
+            *_left_behind(folder, told),
+            *_batches(told),
+        ]
     return found
 
 
@@ -242,6 +246,12 @@ def _same_digest(folder: Folder) -> Iterator[Violation]:
             yield Violation(
                 8, of[0], f"one file and one recipe gave {len(found)} different outputs {of[2]!r}"
             )
+
+
+def _batches(told: Promises) -> Iterator[Violation]:
+    for batch, notices in told.batches.items():
+        if len(notices) != 1:
+            yield Violation(4, batch, f"it is over, and the notices about it are {sorted(notices)}")
 
 
 def _delayed(folder: Folder, told: Promises, poison: Collection[str], patience: float) -> Iterator[Violation]:

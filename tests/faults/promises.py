@@ -26,6 +26,8 @@ class Promises:
         self.deleted: set[str] = set()
         self.notices: list[tuple[str, str, str]] = []
         """Id, job and state of every notice that was delivered."""
+        self.batches: dict[str, set[str]] = {}
+        """The batches that were asked for, and the ids of the notices about each that were delivered."""
         self.answered: dict[str, set[str]] = {}
         """The terminal states in which a client has seen each job."""
         if path.exists():
@@ -58,6 +60,10 @@ class Promises:
                 self.deleted.add(job)
             case {"event": "notice", "id": notice, "job": job, "state": state}:
                 self.notices.append((notice, job, state))
+            case {"event": "batch", "batch": batch}:
+                self.batches.setdefault(batch, set())
+            case {"event": "batch notice", "id": notice, "batch": batch}:
+                self.batches.setdefault(batch, set()).add(notice)
             case {"event": "answered", "job": job, "state": state}:
                 self.answered.setdefault(job, set()).add(state)
             case _:

@@ -111,6 +111,8 @@ PLANTED: Final[dict[str, tuple[int, Callable[[Patient], object]]]] = {
         4,
         lambda it: it.told.notices.append((f"{it.completed['id']}.0", it.completed["id"], "COMPLETED")),
     ),
+    "a batch that nobody was told of": (4, lambda it: it.told.batches.update({"b1": set()})),
+    "a batch that ended twice": (4, lambda it: it.told.batches.update({"b1": {"b1.1", "b1.2"}})),
     "an end that did not stay": (
         4,
         lambda it: it.change(

@@ -61,6 +61,8 @@ class Journeys:
             self._ask(http, "POST", f"/jobs/{canceled['jobId']}/retry")
             self._unfinished(made["jobId"])
             self._in_parts(http)
+            batch = self._ask(http, "POST", "/batches", json={"files": [{"filename": "a.jpg"}]})
+            self._ask(http, "DELETE", f"/jobs/{batch['jobs'][0]['jobId']}")
             # An original that is gone is told from one that may not be seen.
             self._erase_original(other_of := self._ask(http, "POST", "/uploads"))
             self._ask(http, "DELETE", f"/jobs/{other_of['jobId']}")
@@ -77,6 +79,8 @@ class Journeys:
             job = self._completed(http)
             self._get(job["downloadUrl"])
             self._ask(http, "GET", "/jobs")
+            batch = self._ask(http, "POST", "/batches", json={"files": [{"filename": "a.jpg"}]})
+            self._ask(http, "GET", f"/batches/{batch['batchId']}")
             self._ask(http, "GET", "/health")
         self._end()
 
@@ -142,6 +146,9 @@ class Journeys:
         self._begin()
         with self._http() as http:
             self._logged("told", self._completed(http)["jobId"])
+            batch = self._ask(http, "POST", "/batches", json={"files": [{}]})
+            self._put(batch["jobs"][0])
+            self._logged("told of a batch", batch["jobs"][0]["jobId"])
         self._end()
 
     # --- steps ---

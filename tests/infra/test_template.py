@@ -220,7 +220,7 @@ def test_the_api_has_every_route_of_the_application() -> None:
     routes = {}
     for one in of_type("AWS::ApiGatewayV2::Route").values():
         method, path = one["Properties"]["RouteKey"].split()
-        routes[method, path.replace("{jobId}", "{job_id}")] = one["Properties"]["Target"]["Fn::Sub"]
+        routes[method, path.replace("{jobId}", "{job_id}").replace("{batchId}", "{batch_id}")] = one["Properties"]["Target"]["Fn::Sub"]
     assert {route for route in wanted if route[1] != "/recipes/schema.json"} == set(routes)
     for (method, path), target in routes.items():
         reads = method == "GET" and not path.startswith("/uploads/")

@@ -96,7 +96,7 @@ def test_what_declares_no_size_counts_as_the_largest() -> None:
     """Nobody passes the limit by saying nothing."""
     pipeline = Pipeline(max_bytes=60, max_bytes_per_day=100)
     pipeline.request()
-    with pytest.raises(QuotaUsedUp, match="this upload counts 60"):
+    with pytest.raises(QuotaUsedUp, match="this counts 60"):
         pipeline.request()
     pipeline.request(size=40)
 

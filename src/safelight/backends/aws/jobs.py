@@ -11,8 +11,8 @@
 Reads are consistent; the indexes, which never are, only say which jobs to read. TTL is a backstop for the day that the
 sweeper has failed for a month: it removes what ended long before, never a job that is under way.
 
-Actions: `dynamodb:GetItem`, `PutItem`; to list and to sweep `BatchGetItem`, and `Query` on the indexes; to erase
-`DeleteItem`.
+Actions: `dynamodb:GetItem`, `PutItem`; to make many `BatchWriteItem`; to list, to read many and to sweep
+`BatchGetItem`, and `Query` on the indexes; to erase `DeleteItem`.
 """
 
 import random
@@ -45,6 +45,7 @@ LOOKS_PER_PAGE: Final = 20
 """How many queries one page of a listing by state may take; a page cut short by this has a cursor."""
 
 _BATCH: Final = 100
+_BATCH_WRITE: Final = 25
 _REFUSED: Final = "ConditionalCheckFailedException"
 _doc: Final = msgspec.json.Encoder().encode
 _job: Final = msgspec.json.Decoder(Job).decode
@@ -62,6 +63,27 @@ class DynamoJobs:
         """Store a new job."""
         # Ids are random: if it is there already, it is the very same job, from a try whose answer was lost.
         self._write(job, "attribute_not_exists(jobId)", {})
+
+    def create_all(self, jobs: Sequence[Job]) -> None:
+        """Store new jobs, 25 in a request."""
+        for start in range(0, len(jobs), _BATCH_WRITE):
+            made = [
+                {"PutRequest": {"Item": item_of(job, kept=self._kept)}}
+                for job in jobs[start : start + _BATCH_WRITE]
+            ]
+            for attempt in range(10):
+                with border("dynamodb:BatchWriteItem"):
+                    answer = self._db.batch_write_item(RequestItems={self._table: made})
+                made = answer.get("UnprocessedItems", {}).get(self._table, [])
+                if not made:
+                    break
+                time.sleep(random.uniform(0.0, min(0.05 * 2.0**attempt, 1.0)))
+            else:
+                raise StorageUnavailable("Storage did not take everything (dynamodb:BatchWriteItem).")
+
+    def read(self, job_ids: Sequence[str]) -> tuple[Job, ...]:
+        """Those of these jobs that there are."""
+        return tuple(self._read(job_ids))
 
     def get(self, job_id: str) -> Job:
         """The job as last written."""

@@ -37,10 +37,32 @@ class Jobs:
 
     def create(self, job: Job) -> None:
         """Store a new job."""
-        columns = (job.id, job.owner, job.state, job.created_at, job.due_at, job.revision, _encode(job))
+        self.create_all((job,))
+
+    def create_all(self, jobs: Sequence[Job]) -> None:
+        """Store new jobs, all or none."""
         with self._database.writing() as write:
-            write.run(_INSERT, columns)
-        self._database.afterwards(partial(self._changed, job.id))
+            for job in jobs:
+                columns = (
+                    job.id,
+                    job.owner,
+                    job.state,
+                    job.created_at,
+                    job.due_at,
+                    job.revision,
+                    _encode(job),
+                )
+                write.run(_INSERT, columns)
+        for job in jobs:
+            self._database.afterwards(partial(self._changed, job.id))
+
+    def read(self, job_ids: Sequence[str]) -> tuple[Job, ...]:
+        """Those of these jobs that there are."""
+        rows = self._database.rows(
+            "SELECT document FROM json_each(?) JOIN jobs ON jobs.id = value ORDER BY key",
+            (_encode(job_ids).decode(),),
+        )
+        return tuple(_job(document) for (document,) in rows)
 
     def get(self, job_id: str) -> Job:
         """The job as last written."""

@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from safelight.config import Settings
-from safelight.entrypoints.api import about, auth, events, jobs, parts, previews, problems
+from safelight.entrypoints.api import about, auth, batches, events, jobs, parts, previews, problems
 from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal
 from safelight.entrypoints.api.headers import AnswerHeaders
 from safelight.entrypoints.api.requests import MAX_BODY
@@ -19,6 +19,7 @@ from safelight.service import Service
 ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
     jobs.create_upload,
     parts.Parts,
+    batches.Batches,
     jobs.Jobs,
     events.listen,
     about.get_about,

@@ -100,13 +100,13 @@ class Call(Request[Any, Any, State]):
         """The job, if this caller may see it. Raise JobNotFound."""
         return self.service.describe(self.owner_of(job_id), job_id)
 
-    def address_of(self, job_id: str) -> str:
-        """The URL of a job, as this client reaches the API."""
+    def address_of(self, name: str, kind: str = "jobs") -> str:
+        """The URL of a job (or of another `kind` of thing), as this client reaches the API."""
         base = self.service.settings.public_url.rstrip("/")
         if not base:
             host = self.headers.get("host", "localhost")
             base = f"{self.scope['scheme']}://{host}{self.scope.get('root_path', '')}"
-        return f"{base}/jobs/{job_id}"
+        return f"{base}/{kind}/{name}"
 
 
 LOOK_AGAIN: Final = {"Retry-After": "1"}

@@ -7,18 +7,17 @@ from litestar.params import FromPath, RawBody
 
 from safelight.callers import Scope
 from safelight.entrypoints.api.context import LOOK_AGAIN, Call, answer
+from safelight.entrypoints.api.replay import once_only
 from safelight.entrypoints.api.requests import (
     ListQuery,
     RenderBody,
     UploadBody,
     read_body,
-    read_idempotency_key,
     read_job_id,
     read_query,
 )
 from safelight.entrypoints.api.views import JobsView, etag, view_job, view_upload
-from safelight.errors import IdempotencyKeyReused, JobNotFound, MissingJobId, ScopeMissing
-from safelight.idempotency import once
+from safelight.errors import MissingJobId, ScopeMissing
 from safelight.model import Job
 
 
@@ -27,7 +26,9 @@ def create_upload(request: Call, body: RawBody) -> Response[bytes]:
     """Ask for an upload: makes a job and gives the signed URL to send the file to."""
     service = request.service
     wanted = read_body(body, UploadBody).request()
-    job, headers = _once(request, body, lambda: service.request_upload(request.owner, wanted))
+    job, headers = once_only(
+        request, body, lambda: service.request_upload(request.owner, wanted), request.describe
+    )
     status_url = request.address_of(job.id)
     view = view_upload(service, job, service.upload_link(job), status_url)
     return answer(view, headers=headers | {"Location": status_url, "Cache-Control": "no-store"})
@@ -105,43 +106,13 @@ class Jobs(Controller):
 def _answer_job(
     request: Call, body: bytes, action: Callable[[], Job], *, new: bool = False
 ) -> Response[bytes]:
-    job, headers = _once(request, body, action)
+    job, headers = once_only(request, body, action, request.describe)
     headers |= {"Cache-Control": "no-store"}
     if new:
         headers |= {"Location": request.address_of(job.id)}
     if not job.state.terminal:
         headers |= LOOK_AGAIN
     return answer(view_job(request.service, job), headers=headers)
-
-
-def _once(request: Call, body: bytes, action: Callable[[], Job]) -> tuple[Job, dict[str, str]]:
-    """Carry out `action`; under an Idempotency-Key only the first time, and say so the next times."""
-    given = request.headers.get("idempotency-key")
-    if given is None:
-        return action(), {}
-    ports = request.service.ports
-    made: list[Job] = []
-
-    def act() -> str:
-        made.append(action())
-        return made[0].id
-
-    job_id = once(
-        ports.records,
-        ports.clock,
-        owner=request.owner,
-        key=read_idempotency_key(given),
-        request=f"{request.method} {request.scope['path']}\n".encode() + body,
-        action=act,
-    )
-    if made:
-        return made[0], {}
-    try:
-        return request.describe(job_id), {"Idempotent-Replayed": "true"}
-    except JobNotFound:
-        raise IdempotencyKeyReused(
-            "The job of this Idempotency-Key was erased meanwhile; for another one send another key."
-        ) from None
 
 
 def _matches(if_none_match: str | None, tag: str) -> bool:

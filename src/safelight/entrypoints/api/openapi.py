@@ -27,13 +27,17 @@ may bring its own. POST requests may carry an `Idempotency-Key`."""
 
 COMPONENT: Final = "#/components/schemas/{name}"
 
-EXAMPLES: Final = {"jobId": "0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11", "name": "default"}
+EXAMPLES: Final = {
+    "jobId": "0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11",
+    "batchId": "7f3a9c1e-2b4d-4e6f-8a90-b1c2d3e4f506",
+    "name": "default",
+}
 """An example of each path parameter."""
 
 HEADERS: Final = {
     "ETag": "Changes with the job, and when its download URLs are signed anew; send it back as If-None-Match.",
     "Idempotent-Replayed": "`true` if the request was carried out before under its Idempotency-Key.",
-    "Location": "The URL of the job.",
+    "Location": "The URL of the job, or of the batch.",
     "RateLimit": "How much is left of each limit, and when it begins anew: draft-ietf-httpapi-ratelimit-headers-10.",
     "RateLimit-Policy": "The limits that the caller has; sent with RateLimit, where there are any.",
     "Retry-After": "In how many seconds to ask again.",
@@ -158,6 +162,16 @@ PREVIEW_FORM: Final = {
     "additionalProperties": False,
 }
 
+UPLOAD_ERRORS: Final = (
+    *KEY_ERRORS,
+    *RECIPE_ERRORS,
+    errors.ConflictingFields,
+    errors.MultipartNeedsSize,
+    errors.EmptyFile,
+    errors.TooLarge,
+    errors.Overloaded,
+    errors.QuotaUsedUp,
+)
 JOB_NOW: Final = Answer("The job as it is now.", views.JobView, ("Retry-After", "Idempotent-Replayed"))
 
 EVENT: Final = {
@@ -179,16 +193,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
         headers=(IDEMPOTENCY_KEY,),
         body=requests.UploadBody,
         answers={200: Answer("Send the file now.", views.UploadView, ("Location", "Idempotent-Replayed"))},
-        errors=(
-            *KEY_ERRORS,
-            *RECIPE_ERRORS,
-            errors.ConflictingFields,
-            errors.MultipartNeedsSize,
-            errors.EmptyFile,
-            errors.TooLarge,
-            errors.Overloaded,
-            errors.QuotaUsedUp,
-        ),
+        errors=UPLOAD_ERRORS,
+    ),
+    "create_batch": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        body=requests.BatchBody,
+        body_required=True,
+        answers={
+            200: Answer("Send the files now.", views.BatchMadeView, ("Location", "Idempotent-Replayed"))
+        },
+        errors=UPLOAD_ERRORS,
+    ),
+    "get_batch": Operation(
+        query=requests.BatchQuery,
+        answers={200: Answer("The batch.", views.BatchView, ("Retry-After",))},
+        errors=(errors.InvalidRequest, errors.BatchNotFound),
     ),
     "get_parts": Operation(
         query=requests.PartsQuery,
@@ -449,7 +468,9 @@ def _schemas() -> Json:
     """The schema of everything that is read or sent, and of recipes."""
     sent = [answer.body for told in OPERATIONS.values() for answer in told.answers.values()]
     kinds = [kind for kind in (*sent, *(told.body for told in OPERATIONS.values())) if isinstance(kind, type)]
-    _, schemas = msgspec.json.schema_components([*dict.fromkeys(kinds), Problem], ref_template=COMPONENT)
+    _, schemas = msgspec.json.schema_components(
+        [*dict.fromkeys(kinds), requests.BatchFile, Problem], ref_template=COMPONENT
+    )
     moved = msgspec.json.encode(recipes.schema()["$defs"]).replace(b"#/$defs/", COMPONENT[:-6].encode())
     schemas |= msgspec.json.decode(moved)
     for schema in schemas.values():

@@ -64,6 +64,7 @@ KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.QuotaUsedUp: Kind(429, "Quota used up", retry_after=5),
     errors.IssuerUnavailable: Kind(503, "Issuer unavailable", retry_after=5),
     errors.JobNotFound: Kind(404, "Job not found"),
+    errors.BatchNotFound: Kind(404, "Batch not found"),
     errors.NotAllowedNow: Kind(409, "Not allowed now"),
     errors.UnknownRecipe: Kind(422, "Unknown recipe"),
     errors.RecipeInvalid: Kind(422, "Recipe not valid"),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from safelight.errors import InvalidRequest, JobNotFound, MissingJobId
+from safelight.errors import BatchNotFound, InvalidRequest, JobNotFound, MissingJobId
 from safelight.model import JobState
 from safelight.ports import MOST_PARTS, Part
 from safelight.service import UploadRequest
@@ -22,6 +22,11 @@ MAX_BODY: Final = 1_000_000
 
 MAX_DEPTH: Final = 32
 """How deep the JSON of a body may be nested: whatever comes after can then handle it with plain recursion."""
+
+MOST_FILES: Final = 1000
+"""How many files a batch may have."""
+
+MOST_METADATA: Final = 32
 
 UNKNOWN_LOOKED_AT: Final = 20
 """How many unknown fields of one request are compared with those that there are."""
@@ -46,6 +51,67 @@ RecipeField = Annotated[
 ]
 
 
+UploadFilename = Annotated[
+    Annotated[str, Meta(max_length=1024, examples=["beach.jpg"])] | None,
+    Meta(
+        description="The file's name: outputs are named after it when they are saved.",
+        extra={"expected": "a string of at most 1024 characters"},
+    ),
+]
+UploadContentType = Annotated[
+    MediaType | None,
+    Meta(description="The file's media type.", extra={"expected": "a media type such as image/jpeg"}),
+]
+UploadSize = Annotated[
+    Annotated[int, Meta(ge=0, lt=2**53)] | None,
+    Meta(description="The file's size in bytes.", extra={"expected": "a whole number of bytes, 0 or more"}),
+]
+UploadSha256 = Annotated[
+    Sha256 | None,
+    Meta(
+        description="The file's SHA-256 in hexadecimal.",
+        extra={"expected": "64 hexadecimal digits"},
+    ),
+]
+UploadCrc32 = Annotated[
+    Crc32 | None,
+    Meta(
+        description="The file's CRC-32 in hexadecimal, instead of `sha256`.",
+        extra={"expected": "8 hexadecimal digits"},
+    ),
+]
+UploadMetadata = Annotated[
+    Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=MOST_METADATA)] | None,
+    Meta(
+        description="What the client wants to find again on the job; Safelight does not look at it.",
+        extra={
+            "expected": "at most 32 pairs of strings, keys of 1 to 64 and values of at most 512 characters"
+        },
+    ),
+]
+UploadMethod = Annotated[
+    Literal["PUT", "POST"] | None,
+    Meta(
+        description="How the file will be sent: PUT (the default), or POST as a form.",
+        extra={"expected": "PUT or POST"},
+    ),
+]
+UploadOverwrite = Annotated[
+    bool | None,
+    Meta(
+        description="Whether the URL may be used again after an upload (the default); only the first counts.",
+        extra={"expected": "true or false"},
+    ),
+]
+UploadMultipart = Annotated[
+    bool | None,
+    Meta(
+        description="Whether the file will come in parts: for files of more than 16 MB whose `size` is declared.",
+        extra={"expected": "true or false"},
+    ),
+]
+
+
 class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What may be said about an upload. Everything is optional, and so is the body itself.
 
@@ -53,68 +119,16 @@ class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     do not exist are ignored, unless they look like one that does.
     """
 
-    filename: Annotated[
-        Annotated[str, Meta(max_length=1024, examples=["beach.jpg"])] | None,
-        Meta(
-            description="The file's name: outputs are named after it when they are saved.",
-            extra={"expected": "a string of at most 1024 characters"},
-        ),
-    ] = None
-    content_type: Annotated[
-        MediaType | None,
-        Meta(description="The file's media type.", extra={"expected": "a media type such as image/jpeg"}),
-    ] = None
-    size: Annotated[
-        Annotated[int, Meta(ge=0, lt=2**53)] | None,
-        Meta(
-            description="The file's size in bytes.", extra={"expected": "a whole number of bytes, 0 or more"}
-        ),
-    ] = None
-    sha256: Annotated[
-        Sha256 | None,
-        Meta(
-            description="The file's SHA-256 in hexadecimal.",
-            extra={"expected": "64 hexadecimal digits"},
-        ),
-    ] = None
-    crc32: Annotated[
-        Crc32 | None,
-        Meta(
-            description="The file's CRC-32 in hexadecimal, instead of `sha256`.",
-            extra={"expected": "8 hexadecimal digits"},
-        ),
-    ] = None
+    filename: UploadFilename = None
+    content_type: UploadContentType = None
+    size: UploadSize = None
+    sha256: UploadSha256 = None
+    crc32: UploadCrc32 = None
     recipe: RecipeField = None
-    metadata: Annotated[
-        Annotated[dict[MetadataKey, MetadataValue], Meta(max_length=32)] | None,
-        Meta(
-            description="What the client wants to find again on the job; Safelight does not look at it.",
-            extra={
-                "expected": "at most 32 pairs of strings, keys of 1 to 64 and values of at most 512 characters"
-            },
-        ),
-    ] = None
-    method: Annotated[
-        Literal["PUT", "POST"] | None,
-        Meta(
-            description="How the file will be sent: PUT (the default), or POST as a form.",
-            extra={"expected": "PUT or POST"},
-        ),
-    ] = None
-    overwrite: Annotated[
-        bool | None,
-        Meta(
-            description="Whether the URL may be used again after an upload (the default); only the first counts.",
-            extra={"expected": "true or false"},
-        ),
-    ] = None
-    multipart: Annotated[
-        bool | None,
-        Meta(
-            description="Whether the file will come in parts: for files of more than 16 MB whose `size` is declared.",
-            extra={"expected": "true or false"},
-        ),
-    ] = None
+    metadata: UploadMetadata = None
+    method: UploadMethod = None
+    overwrite: UploadOverwrite = None
+    multipart: UploadMultipart = None
 
     def request(self) -> UploadRequest:
         """The same for the service: what was not sent is left to its defaults."""
@@ -158,6 +172,71 @@ class PartsQuery(
         Annotated[int, Meta(ge=1, le=1000)],
         Meta(description="How many at most.", extra={"expected": "a whole number from 1 to 1000"}),
     ] = 100
+
+
+class BatchFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """What may be said about one file of a batch: the same as about any upload, but for the recipe."""
+
+    filename: UploadFilename = None
+    content_type: UploadContentType = None
+    size: UploadSize = None
+    sha256: UploadSha256 = None
+    crc32: UploadCrc32 = None
+    metadata: UploadMetadata = None
+    method: UploadMethod = None
+    overwrite: UploadOverwrite = None
+    multipart: UploadMultipart = None
+
+
+class BatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Many files for one recipe."""
+
+    files: Annotated[
+        Annotated[
+            list[
+                Annotated[dict[str, Any], Meta(extra_json_schema={"$ref": "#/components/schemas/BatchFile"})]
+            ],
+            Meta(min_length=1, max_length=MOST_FILES),
+        ],
+        Meta(
+            description="The files.", extra={"expected": f"a list of 1 to {MOST_FILES} objects, one a file"}
+        ),
+    ]
+    recipe: RecipeField = None
+    metadata: UploadMetadata = None
+
+    def requests(self) -> list[UploadRequest]:
+        """The same for the service. A file's own metadata goes before the batch's. Raise InvalidRequest."""
+        return [self._request(number, file) for number, file in enumerate(self.files)]
+
+    def _request(self, number: int, file: dict[str, Any]) -> UploadRequest:
+        try:
+            said = _read(_whole(file), BatchFile, strict=True)
+        except InvalidRequest as error:
+            raise InvalidRequest(f"files[{number}]: {error.message}") from None
+        given = {name: value for name, value in msgspec.structs.asdict(said).items() if value is not None}
+        metadata = (self.metadata or {}) | given.pop("metadata", {})
+        if len(metadata) > MOST_METADATA:
+            raise InvalidRequest(
+                f"files[{number}]: at most {MOST_METADATA} pairs of metadata, with those of the batch."
+            )
+        return UploadRequest(**given, metadata=metadata, recipe=self.recipe)
+
+
+class BatchQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which of a batch's jobs."""
+
+    limit: Annotated[
+        Annotated[int, Meta(ge=1, le=100)],
+        Meta(description="How many jobs at most.", extra={"expected": "a whole number from 1 to 100"}),
+    ] = 50
+    cursor: Annotated[
+        Annotated[str, Meta(max_length=1024)] | UnsetType,
+        Meta(
+            description="Where to go on: the `nextCursor` of the part before.",
+            extra={"expected": "the nextCursor of an earlier answer"},
+        ),
+    ] = UNSET
 
 
 class RenderBody(
@@ -206,12 +285,14 @@ def read_body(body: bytes, kind: type[T]) -> T:
     """The JSON in a body as a struct; no body counts as `{}`. Raise InvalidRequest."""
     if not body.strip():
         return _read({}, kind, strict=True)
-    data = read_json_object("The body", body)
-    # JSON has one kind of number: 7.0 is as whole as 7.
-    numbers = {
+    return _read(_whole(read_json_object("The body", body)), kind, strict=True)
+
+
+def _whole(data: dict[str, Any]) -> dict[str, Any]:
+    """JSON has one kind of number: 7.0 is as whole as 7."""
+    return data | {
         key: int(value) for key, value in data.items() if isinstance(value, float) and value.is_integer()
     }
-    return _read(data | numbers, kind, strict=True)
 
 
 def read_json_object(what: str, text: bytes) -> dict[str, Any]:
@@ -291,6 +372,13 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return f"a string of {len(value)} characters"
     return f"{text[:60]}…"
+
+
+def read_batch_id(text: str) -> str:
+    """A batch's id from an address. Raise BatchNotFound for what can not be one: no store is asked for it."""
+    if not _JOB_ID.fullmatch(text):
+        raise BatchNotFound
+    return text
 
 
 _JOB_ID: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")

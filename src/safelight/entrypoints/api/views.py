@@ -96,6 +96,7 @@ class JobView(View, frozen=True):
     expires_at: Annotated[
         Time | UnsetType, Meta(description="When an ended job and its files will be erased.")
     ] = UNSET
+    batch_id: Annotated[str | UnsetType, Meta(description="The batch that it was asked for with.")] = UNSET
 
 
 class JobsView(View, frozen=True):
@@ -162,6 +163,29 @@ class UploadView(View, frozen=True):
         MultipartView | UnsetType,
         Meta(description="With `multipart: true`: GET /uploads/{jobId}/parts says where each part goes."),
     ] = UNSET
+
+
+class BatchMadeView(View, frozen=True):
+    """A new batch: where to send each of its files, in their order."""
+
+    batch_id: Annotated[str, Meta(examples=["0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11"])]
+    status_url: Annotated[str, Meta(description="GET it for the batch.")]
+    jobs: tuple[UploadView, ...]
+
+
+class BatchView(View, frozen=True):
+    """How a batch stands, and a part of its jobs in the order of their files."""
+
+    batch_id: Annotated[str, Meta(examples=["0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11"])]
+    created_at: Time
+    total: Annotated[int, Meta(description="How many files it was made for.")]
+    counts: Annotated[dict[JobState, int], Meta(description="How many jobs are in each state.")]
+    deleted: Annotated[int, Meta(description="How many jobs were erased; they count as ended.")]
+    done: Annotated[bool, Meta(description="Whether every job has ended.")]
+    items: tuple[JobView, ...]
+    next_cursor: Annotated[
+        str | None, Meta(description="Asks for the next part as `cursor`; null at the end.")
+    ]
 
 
 class RecipeView(View, frozen=True):
@@ -235,6 +259,7 @@ def view_job(service: Service, job: Job) -> JobView:
             MomentView(at=timestamp(moment.at), status=moment.state, attempt=moment.attempt, code=moment.code)
             for moment in job.timeline
         ),
+        batch_id=job.batch.id if job.batch else UNSET,
         rendered_from=job.rendered_from,
         expires_at=timestamp(job.updated_at + service.settings.retention_seconds)
         if job.state.terminal
