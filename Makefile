@@ -16,6 +16,7 @@ SITE := .venv-site
 SITE_READY := $(SITE)/.ready
 FUZZ := .venv-fuzz
 FUZZ_READY := $(FUZZ)/.ready
+NODE_READY := console/node_modules/.ready
 SECONDS ?= 60
 CODE := $(wildcard src tests scripts benchmarks)
 TYPED := $(wildcard src tests scripts)
@@ -32,7 +33,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test native infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
+.PHONY: help run demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -43,10 +44,17 @@ run: $(READY) $(NATIVE) ## Start Safelight on this machine; ARGS="--port 8001" f
 demo: $(READY) $(NATIVE) ## Send one picture through the pipeline; PHOTO=path for your own
 	$(BIN)/safelight demo $(if $(PHOTO),"$(PHOTO)")
 
-test: $(READY) $(NATIVE) $(EMULATOR_READY) ## Run every test; ARGS="-k name" to choose
+test: $(READY) $(NATIVE) $(EMULATOR_READY) $(NODE_READY) ## Run every test; ARGS="-k name" to choose
 	$(BIN)/python -m pytest $(ARGS)
 
 native: $(READY) $(NATIVE) ## Build the accelerator for marks on JPEGs, if cargo is here
+
+console: $(NODE_READY) ## Build the console's pages from console/ into src/safelight/web/
+	npm --prefix console run --silent check
+	npm --prefix console run --silent build
+
+browser: ## Fetch a browser for the console's tests; needs Debian or Ubuntu, and root
+	command -v chromium || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; }
 
 infra: $(READY) $(EMULATOR_READY) checkov ## Test the AWS side at length: every right of every role, every journey on the stack
 	SAFELIGHT_TEST_INFRA=all $(BIN)/python -m pytest tests/infra $(ARGS)
@@ -104,7 +112,7 @@ lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=
 	$(call compile,site) --group site
 
 clean: ## Remove .venv, caches and build products
-	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) $(SITE) build dist native/target .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) $(SITE) build dist native/target console/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # One requirement file: every platform and Python that we support, every version with its hashes, no address.
@@ -162,3 +170,12 @@ $(SITE_READY): requirements/site.txt
 $(FUZZ_READY): requirements/fuzz.txt
 	@$(PIP) install --require-hashes --upgrade --target $(FUZZ) -r $<
 	@touch $@
+
+# What the console is built with. Without it the pages, which are committed, are served all the same; the test that
+# they are what the source gives is skipped and says so.
+$(NODE_READY): console/package-lock.json
+	@if ! command -v npm >/dev/null; then \
+		echo 'No npm here (https://nodejs.org): the console can not be built anew' >&2; \
+	elif echo 'Fetching what the console is built with' && npm --prefix console ci --silent; then \
+		touch $@; \
+	else echo 'What the console is built with could not be fetched' >&2; fi

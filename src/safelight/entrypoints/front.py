@@ -13,6 +13,7 @@ from typing import Any, Final
 from safelight import bootstrap, config
 from safelight.entrypoints import connection
 from safelight.entrypoints.api import create_app
+from safelight.entrypoints.api.console import Console
 from safelight.entrypoints.process import end_with_parent, log_to_stderr, say_ready
 
 log = logging.getLogger(__name__)
@@ -62,15 +63,17 @@ class LiveChanges:
 
 
 class Front:
-    """The ASGI application: requests below the storage's path go to the storage, all others to the API."""
+    """The ASGI application: requests below the storage's path go to the storage, a browser's for the console to the
+    console, all others to the API."""
 
-    def __init__(self, system: bootstrap.OnOneMachine) -> None:
+    def __init__(self, system: bootstrap.OnOneMachine, url: str) -> None:
         self._changes = LiveChanges(system.changes())
         self._api = create_app(
             system.service, drawing=system.previews, changes=self._changes, health=system.health
         )
         self._storage = system.storage_app()
         self._storage_path = system.storage_path
+        self._console = Console(storage=system.service.settings.public_url or url)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -79,6 +82,8 @@ class Front:
             asyncio.get_running_loop().set_default_executor(threads)
         if scope["type"] == "http" and scope["path"].startswith(self._storage_path):
             await self._storage(scope, receive, send)
+        elif scope["type"] == "http" and self._console.takes(scope):
+            await self._console(scope, receive, send)
         else:
             await self._api(scope, receive, send)
 
@@ -103,7 +108,7 @@ def main(descriptor: int, url: str) -> None:
     with bootstrap.build_on_one_machine(settings, url=url) as system:
         server = Server(
             connection.Config(
-                Front(system),
+                Front(system, url),
                 connection.Bounds(settings.max_header_bytes, settings.header_seconds, settings.stall_seconds),
                 lifespan="on",
                 log_config=None,

@@ -5,6 +5,7 @@ jobs       uploads and jobs: request → use case → answer
 events     a job's changes as Server-Sent Events
 previews   a file and a recipe in, a drawn output back
 about      recipes, health and the API's description
+console    the built pages for browsers, beside the API
 requests   what clients send, and how it is refused
 forms      the same for what comes as a form
 views      what clients get

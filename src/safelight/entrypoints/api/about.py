@@ -25,7 +25,8 @@ def get_about() -> Response[bytes]:
             about="Ask for an upload with POST /uploads, send the file to its uploadUrl, then GET /jobs/{jobId}.",
             openapi="/openapi.json",
             docs="docs/quickstart.md",
-        )
+        ),
+        headers={"Vary": "Accept"},  # a browser gets the console here
     )
 
 

@@ -1,0 +1,89 @@
+"""A browser in front of a real Safelight. Without a browser the tests are skipped and say so; `make browser` fetches
+one."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from tests.journeys.serving import Server
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build/console"
+"""Where the screenshots go, for people to look at."""
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser: the system's Chromium, without a window. Not for longer than a module: its event loop stays in this
+    thread meanwhile, and nobody else's runs."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("There is no Chromium here: `make browser` fetches one.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A Safelight that most tests share."""
+    with Server(tmp_path_factory.mktemp("console") / "data", sweep_seconds="5", max_bytes="300MB") as server:
+        yield server
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    """A reader's browser, with nothing kept from another test."""
+    context = chromium.new_context(
+        viewport={"width": 1280, "height": 860}, color_scheme="dark", reduced_motion="reduce", locale="en-GB"
+    )
+    context.set_default_timeout(20_000)
+    yield context
+    context.close()
+
+
+class Watched:
+    """What a page said and asked for."""
+
+    def __init__(self, page: Page) -> None:
+        self.errors: list[str] = []
+        self.hosts: set[str] = set()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._heard)
+        page.on("request", self._asked)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        # A refused request is told here, too; tests look at those themselves.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.scheme in ("http", "https"):
+            self.hosts.add(address.netloc)
+
+
+@pytest.fixture
+def page(context: BrowserContext, served: Server) -> Iterator[Page]:
+    """The console, opened. At the end no script has failed, nothing has met the Content-Security-Policy, and no other
+    host was asked."""
+    page = context.new_page()
+    watched = Watched(page)
+    page.goto(served.url)
+    page.get_by_role("heading", level=1).wait_for()
+    yield page
+    assert watched.errors == []
+    assert watched.hosts == {urlsplit(served.url).netloc}
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a picture of the page."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}.png")
