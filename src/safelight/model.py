@@ -16,6 +16,7 @@ returns the job itself, so that a second run changes nothing; one that may not h
 
 import unicodedata
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
@@ -121,6 +122,62 @@ class RecipeRef(Value, frozen=True):
     digest: str
 
 
+Text = Annotated[str, msgspec.Meta(max_length=200)]
+Colours = Annotated[
+    tuple[Annotated[str, msgspec.Meta(pattern=r"^#[0-9a-f]{6}$")], ...], msgspec.Meta(max_length=5)
+]
+
+
+class Camera(Value, frozen=True):
+    """What a photo was taken with. The exposure is in seconds, the focal length in millimetres."""
+
+    make: Text | None = None
+    model: Text | None = None
+    lens: Text | None = None
+    exposure_seconds: float | None = None
+    aperture: float | None = None
+    iso: int | None = None
+    focal_length: float | None = None
+
+
+class Place(Value, frozen=True):
+    """Where a photo was taken: degrees, north and east above 0, and metres above the sea."""
+
+    latitude: float
+    longitude: float
+    altitude: float | None = None
+
+
+class Facts(Value, frozen=True):
+    """What a recipe asked to be read of an original. What was not asked for, or is not there, is None."""
+
+    orientation: Annotated[int, msgspec.Meta(ge=1, le=8)] | None = None
+    taken_at: Annotated[str, msgspec.Meta(max_length=25)] | None = None
+    """The camera's clock, ISO 8601; with its offset from UTC if it told that."""
+    camera: Camera | None = None
+    artist: Text | None = None
+    copyright: Text | None = None
+    gps: Place | None = None
+    colors: Colours | None = None
+    """The commonest first, as CSS writes them."""
+    placeholder: Annotated[str, msgspec.Meta(max_length=60)] | None = None
+    """A BlurHash."""
+    phash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")] | None = None
+    """64 bits of which few differ between pictures that look alike."""
+    sharpness: float | None = None
+    """How much light changes from pixel to pixel: below about 5, a photo looks blurred."""
+
+    def chosen(self, names: Sequence[str]) -> Self:
+        """Of what a file said, the parts that have these names in recipes."""
+        fields = {
+            "exif": ("orientation", "taken_at", "camera"),
+            "copyright": ("artist", "copyright"),
+            "gps": ("gps",),
+        }
+        chosen = {field for name in names for field in fields.get(name, ())}
+        return type(self)(**{field: getattr(self, field) for field in chosen})
+
+
 class Source(Value, frozen=True):
     """The original that a job works on: one version of one object, and what was read of it."""
 
@@ -133,6 +190,7 @@ class Source(Value, frozen=True):
     height: int | None = None
     frames: int | None = None
     sha256: str | None = None
+    facts: Facts | None = None
 
 
 class Output(Value, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from safelight.config import Settings
 from safelight.errors import OutputTooLarge
 from safelight.imaging.headers import ImageFormat
-from safelight.model import Source
+from safelight.model import Facts, Source
 from safelight.ports import Rendered, Rendering
 from safelight.recipes import Recipe
 
@@ -39,6 +39,7 @@ class Drawing(msgspec.Struct, frozen=True):
 
     source: Look
     outputs: tuple[Look, ...]
+    facts: Facts | None = None
 
 
 def new_file() -> IO[bytes]:
@@ -77,6 +78,7 @@ def finish(
                 height=look.height,
                 frames=look.frames,
                 primary=wanted.primary,
+                placeholder=drawing.facts.placeholder if drawing.facts else None,
             )
         )
     look = drawing.source
@@ -87,6 +89,7 @@ def finish(
         width=look.width,
         height=look.height,
         frames=look.frames,
+        facts=drawing.facts,
     )
     return Rendering(source=seen, outputs=tuple(outputs))
 

@@ -13,9 +13,12 @@ from typing import IO, Final, cast
 
 from PIL import Image, JpegImagePlugin
 
-from safelight.imaging import splice
+from safelight.imaging import exif, profiles, splice
 from safelight.imaging.pictures import ORIENTATION, Quality, Tables, save_jpeg
+from safelight.model import Facts
 from safelight.operations import Edit, Mark, Operation, Size
+
+NOTHING: Final = Facts()
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -29,26 +32,35 @@ _TURNS: Final = {
 
 
 def render(
-    data: mmap, chain: Sequence[Operation], quality: Quality, file: IO[bytes], *, splicing: bool = False
+    data: mmap,
+    chain: Sequence[Operation],
+    quality: Quality,
+    file: IO[bytes],
+    *,
+    splicing: bool = False,
+    facts: Facts = NOTHING,
+    wide: bool = True,
 ) -> tuple[Size, Size] | None:
     """Write the photo, turned and marked, to `file`; return its size before and after, None if there is more to do.
 
-    With `splicing`, pixels that no mark touches may stay as they are coded, and the photo as it lies.
+    With `splicing`, pixels that no mark touches may stay as they are coded, and the photo as it lies. `facts` go along
+    as EXIF; a colour profile other than sRGB's does if `wide` and if we know it, and else there is more to do.
     Whatever Pillow raises passes through.
     """
     data.seek(0)
     with JpegImagePlugin.JpegImageFile(cast("IO[bytes]", data)) as photo:
         size = Size(*photo.size, orientation_of(photo))
         edits = _edits(chain, size)
-        if edits is None:
+        fits, icc = profiles.outgoing(photo.info.get("icc_profile"), keep=wide)
+        if edits is None or not fits:
             return None
         if splicing and quality == "keep":
-            spliced = splice.splice(data, size, edits, file)
+            spliced = splice.splice(data, size, edits, file, facts=facts, icc=icc)
             if isinstance(spliced, splice.Spliced):
                 return size, spliced.size
         if not _takes(photo.mode, edits):
             return None
-        tables, icc = Tables.of(photo), photo.info.get("icc_profile")
+        tables = Tables.of(photo)
         photo.decodermaxblock = len(data)  # Pillow would pile it up in pieces of 64 kB
         photo.load()
         photo.info.clear()  # from here Pillow would write comments and more into the new file
@@ -59,7 +71,7 @@ def render(
             else:
                 image = image.transpose(_TURNS[edit.orientation])
                 tables = tables.turned() if edit.orientation >= 5 else tables
-        save_jpeg(image, file, quality, tables, icc)
+        save_jpeg(image, file, quality, tables, icc, exif.build(facts))
         return size, Size(*image.size)
 
 

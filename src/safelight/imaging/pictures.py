@@ -7,6 +7,7 @@ loader is called by its name: no library may guess what a file is. Each frame of
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from mmap import mmap
 from typing import IO, Any, Final, Literal, cast
@@ -15,6 +16,7 @@ import msgspec
 import pyvips
 from PIL import AvifImagePlugin, Image, ImageSequence, JpegImagePlugin
 
+from safelight.imaging import profiles
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.operations import Size
 
@@ -43,7 +45,14 @@ text. PNG's filter "sub" is the fastest, and good on photos; drawings grow by it
 
 GIF_EFFORT: Final = 3
 
+_EXIF, _ICC = 1, 8
+"""Flags of libvips for what to keep (VipsForeignKeep)."""
+
 WHITE: Final = 255.0
+
+PROFILE: Final = "icc-profile-data"
+EXIF: Final = "exif-data"
+"""What libvips calls them."""
 
 ORIENTATION: Final = 0x0112
 """The EXIF tag."""
@@ -77,6 +86,9 @@ class Picture(msgspec.Struct, kw_only=True):
     frames: list[pyvips.Image]
     size: Size
     icc: bytes | None = None
+    """A profile of ours."""
+    exif: bytes | None = None
+    """EXIF of ours, for the files that are made of the picture."""
     delays: list[int] = []
     """How long each frame of an animation is shown, in milliseconds."""
     plays: int = 0
@@ -90,22 +102,25 @@ class Picture(msgspec.Struct, kw_only=True):
 # --- decoding ---------------------------------------------------------------------------------------------
 
 
-def decode(data: mmap, header: Header, *, shrink: Callable[[Size], float] = lambda _: 1.0) -> Picture:
+def decode(
+    data: mmap, header: Header, *, shrink: Callable[[Size], float] = lambda _: 1.0, wide: bool = True
+) -> Picture:
     """The picture. Its pixels are streamed and can be read a single time, from top to bottom.
 
     `shrink` tells how many times smaller than its size it may come; the size that the picture tells stays the file's.
+    It is in a colour space that we know, with our own profile of it (see `profiles`); in sRGB if not `wide`.
 
     Whatever the libraries raise passes through, now or when the pixels are read.
     """
     if header.format == "avif":
-        return _decode_avif(data)
+        return _decode_avif(data, wide=wide)
     # In memory: what a loader can not stream would, if large, go to a temporary file, which no child can make.
     options: dict[str, Any] = {"access": "sequential", "fail_on": "error", "memory": True}
     if header.frames > 1:
         options["n"] = -1
     image = _load(data, header, options)
     width, height = image.width, image.height // header.frames
-    icc = _field(image, "icc-profile-data", None)
+    icc = _field(image, PROFILE, None)
     tag = _field(image, "orientation", 1) if header.frames == 1 else 1
     size = Size(width, height, tag if 1 <= tag <= 8 else 1)
     delays, plays = _field(image, "delay", []), _field(image, "loop", 0)
@@ -114,6 +129,7 @@ def decode(data: mmap, header: Header, *, shrink: Callable[[Size], float] = lamb
     if image.interpretation == "cmyk":
         # Blending, and every format but JPEG, needs light, not ink.
         image, icc = image.icc_transform("srgb", embedded=True, input_profile="cmyk"), None
+    image, icc = in_known_colours(image, icc, wide=wide)
     return Picture(
         frames=[image.crop(0, height * frame, width, height) for frame in range(header.frames)]
         if header.frames > 1
@@ -142,23 +158,45 @@ def _smaller(header: Header, shrink: float) -> dict[str, Any]:
     return {}
 
 
-def _decode_avif(data: mmap) -> Picture:
+def in_known_colours(
+    image: pyvips.Image, icc: bytes | None, *, wide: bool
+) -> tuple[pyvips.Image, bytes | None]:
+    """The picture in a space that we know, converted if it has to be, and our profile of that space."""
+    image = image.copy()
+    fits, profile = profiles.outgoing(icc, keep=wide)
+    if not fits:
+        image.set_type(pyvips.GValue.blob_type, PROFILE, icc)
+        with suppress(pyvips.Error):  # a profile that nobody can read says nothing
+            turned = image.icc_transform("srgb", embedded=True, depth=16 if image.format == "ushort" else 8)
+            image = (
+                turned.colourspace("b-w" if turned.format == "uchar" else "grey16")
+                if image.bands < 3
+                else turned
+            )
+    if image.get_typeof(PROFILE):
+        image.remove(PROFILE)
+    if profile:
+        image.set_type(pyvips.GValue.blob_type, PROFILE, profile)
+    return image, profile
+
+
+def _decode_avif(data: mmap, *, wide: bool) -> Picture:
+    data.seek(0)
     with AvifImagePlugin.AvifImageFile(cast("IO[bytes]", data)) as image:
-        frames, delays = [], []
+        frames, delays, profile = [], [], None
+        icc = image.info.get("icc_profile")
         for frame in ImageSequence.Iterator(image):
             mode = "RGBA" if frame.mode == "RGBA" else "RGB"
             pixels = frame.convert(mode).tobytes()
-            frames.append(
-                pyvips.Image.new_from_memory(pixels, frame.width, frame.height, len(mode), "uchar").copy(
-                    interpretation="srgb"
-                )
-            )
+            made = pyvips.Image.new_from_memory(pixels, frame.width, frame.height, len(mode), "uchar")
+            made, profile = in_known_colours(made.copy(interpretation="srgb"), icc, wide=wide)
+            frames.append(made)
             delays.append(round(frame.info.get("duration", 0)))
         tag = image.getexif().get(ORIENTATION, 1)
         return Picture(
             frames=frames,
             size=Size(image.width, image.height, tag if len(frames) == 1 else 1),
-            icc=image.info.get("icc_profile"),
+            icc=profile,
             delays=delays if len(frames) > 1 else [],
         )
 
@@ -180,15 +218,15 @@ def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[byt
     """Write the picture to `file`, one with a descriptor or in memory: all frames where the format can hold them, else
     the first.
 
-    Metadata is left behind; the colour profile goes along, except to GIF, which takes sRGB only.
+    Of metadata only the picture's own colour profile and EXIF go along; a GIF holds neither, and becomes sRGB.
     """
     if target in ("png", "gif"):
         _encode_by_vips(picture, target, file)
         return
     images = [to_pillow(frame, alpha=target != "jpeg") for frame in picture.frames]
-    options: dict[str, Any] = {"icc_profile": picture.icc}
+    options: dict[str, Any] = {"icc_profile": picture.icc} | ({"exif": picture.exif} if picture.exif else {})
     if target == "jpeg":
-        save_jpeg(images[0], file, quality, picture.tables, picture.icc)
+        save_jpeg(images[0], file, quality, picture.tables, picture.icc, picture.exif)
         return
     options["quality"] = KEEP[target] if quality == "keep" else quality
     if target == "webp":
@@ -206,10 +244,15 @@ def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[byt
 
 
 def save_jpeg(
-    image: Image.Image, file: IO[bytes], quality: Quality, tables: Tables | None, icc: bytes | None
+    image: Image.Image,
+    file: IO[bytes],
+    quality: Quality,
+    tables: Tables | None,
+    icc: bytes | None,
+    exif: bytes | None,
 ) -> None:
     """Write a JPEG: with `keep` by the given tables, else with 4:2:0 at every quality."""
-    options: dict[str, Any] = {"icc_profile": icc}
+    options: dict[str, Any] = {"icc_profile": icc} | ({"exif": exif} if exif else {})
     if quality == "keep" and tables and len(tables.quantisation) >= min(2, len(image.getbands())):
         options |= {"qtables": tables.quantisation, "subsampling": tables.subsampling}
     else:
@@ -244,7 +287,11 @@ def _encode_by_vips(picture: Picture, target: ImageFormat, file: IO[bytes]) -> N
     image = image.copy()
     if target == "png":
         chosen = "sub" if picture.dense else "paeth"
-        save = partial(image.pngsave_target, compression=PNG_LEVEL, filter=chosen, keep="icc")
+        for field in [name for name in image.get_fields() if name.startswith("exif-")]:
+            image.remove(field)  # libvips would write what it has read back into the EXIF
+        if picture.exif:
+            image.set_type(pyvips.GValue.blob_type, EXIF, picture.exif)
+        save = partial(image.pngsave_target, compression=PNG_LEVEL, filter=chosen, keep=_ICC | _EXIF)
     else:
         save = partial(image.gifsave_target, effort=GIF_EFFORT, keep="none")
     if len(frames) > 1:

@@ -21,12 +21,12 @@ from safelight.errors import (
     Truncated,
     Unprocessable,
 )
-from safelight.imaging import choosing, graph, headers, photos, pictures
+from safelight.imaging import choosing, exif, facts, graph, headers, photos, pictures
 from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file
 from safelight.imaging.graph import Graph
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.imaging.pictures import Picture
-from safelight.model import Source
+from safelight.model import Facts, Source
 from safelight.operations import Size, catalogue
 from safelight.ports import Rendering
 from safelight.recipes import File, Recipe, canonical, default, parse
@@ -99,15 +99,46 @@ def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[
     header = headers.read(data)
     headers.check(header, _limited(settings, plan))
     with _judged():
+        said = exif.read(data, header.format) if plan.metadata.of_file else Facts()
+        kept = said.chosen(plan.metadata.keep)
         splicing = settings.splice == "auto"
-        drawing = _photo(data, header, plan, files, splicing=splicing) or _pictures(data, header, plan, files)
+        drawing = _photo(data, header, plan, kept, files, splicing=splicing) or _pictures(
+            data, header, plan, kept, files
+        )
         for output in files:
             output.flush()
-        return drawing
+        return msgspec.structs.replace(drawing, facts=_facts(data, header, plan, said))
+
+
+def _facts(data: mmap.mmap, header: Header, recipe: Recipe, said: Facts) -> Facts | None:
+    """What the recipe wants to know of the original; `said` is what its EXIF says."""
+    wanted = recipe.metadata.read
+    if not wanted:
+        return None
+    found = said.chosen(wanted)
+    if longest := facts.side(wanted):
+        first = msgspec.structs.replace(header, frames=1)
+        picture = pictures.decode(
+            data, first, shrink=lambda size: max(size.width, size.height) / longest, wide=False
+        )
+        seen = facts.measured(picture, wanted)
+        found = msgspec.structs.replace(
+            seen,
+            **{
+                name: value for name in Facts.__struct_fields__ if (value := getattr(found, name)) is not None
+            },
+        )
+    return found
 
 
 def _photo(
-    data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[IO[bytes]], *, splicing: bool
+    data: mmap.mmap,
+    header: Header,
+    recipe: Recipe,
+    kept: Facts,
+    files: Sequence[IO[bytes]],
+    *,
+    splicing: bool,
 ) -> Drawing | None:
     """The short way, if there is one."""
     ((name, output), *more) = recipe.outputs.items()
@@ -115,13 +146,25 @@ def _photo(
         return None
     if header.format != "jpeg" or output.kinds not in (("same",), ("jpeg",)) or output.quality == "auto":
         return None
-    sizes = photos.render(data, recipe.chain(name), output.quality, files[0], splicing=splicing)
+    sizes = photos.render(
+        data,
+        recipe.chain(name),
+        output.quality,
+        files[0],
+        splicing=splicing,
+        facts=kept,
+        wide="icc" in recipe.metadata.keep,
+    )
     return sizes and Drawing(_look("jpeg", sizes[0]), (_look("jpeg", sizes[1]),))
 
 
-def _pictures(data: mmap.mmap, header: Header, recipe: Recipe, files: Sequence[IO[bytes]]) -> Drawing:
+def _pictures(
+    data: mmap.mmap, header: Header, recipe: Recipe, kept: Facts, files: Sequence[IO[bytes]]
+) -> Drawing:
     """The way for everything."""
-    original = pictures.decode(data, header, shrink=partial(graph.shrink, recipe))
+    wide = "icc" in recipe.metadata.keep
+    original = pictures.decode(data, header, shrink=partial(graph.shrink, recipe), wide=wide)
+    original.exif = exif.build(kept)
     if (original.size.width, original.size.height, len(original.frames)) != (
         header.width,
         header.height,

@@ -3,7 +3,7 @@
 The work is done by a library of its own, `safelight-splice` (see native/), which is a package apart: where it is not
 installed, or refuses a file, the pixels are decoded instead, and the picture looks the same. Its files differ in this:
 
-    the picture is not turned     it keeps its EXIF orientation, which is all the EXIF it has
+    the picture is not turned       it keeps its EXIF orientation
     its colours are not coded anew  beside the marks every pixel is the original's
 """
 
@@ -12,12 +12,16 @@ import importlib
 from collections.abc import Sequence
 from functools import cache
 from mmap import mmap
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 import msgspec
 from PIL import Image
 
+from safelight.imaging import exif
+from safelight.model import Facts
 from safelight.operations import Edit, Layer, Mark, Region, Size
+
+NOTHING: Final = Facts()
 
 INTERFACE: Final = 1
 """The version of the library's interface that this file speaks."""
@@ -93,9 +97,18 @@ class _Buffer(ctypes.Structure):
     )
 
 
-def splice(data: mmap | bytes, size: Size, edits: Sequence[Edit], file: IO[bytes]) -> Spliced | Refused:
+def splice(
+    data: mmap | bytes,
+    size: Size,
+    edits: Sequence[Edit],
+    file: IO[bytes],
+    *,
+    facts: Facts = NOTHING,
+    icc: bytes | None = None,
+) -> Spliced | Refused:
     """Write the JPEG with its marks to `file`, or say why not. `size` is the picture's as it is stored.
 
+    Its metadata is nothing but `facts` and the orientation as EXIF, and `icc`, whatever the original had.
     Turns are met by the orientation tag, and marks that come after them are turned back. Raise OSError from writing.
     """
     library = _library()
@@ -111,7 +124,7 @@ def splice(data: mmap | bytes, size: Size, edits: Sequence[Edit], file: IO[bytes
             return Refused("it is turned twice")
         else:
             orientation = edit.orientation
-    number = _run(library, data, layers, orientation, file)
+    number = _run(library, data, layers, orientation, _Head(exif.build(facts, orientation), icc), file)
     if isinstance(number, Refused):
         return number
     sides = (size.height, size.width) if orientation >= 5 else (size.width, size.height)
@@ -163,7 +176,12 @@ def _stored(region: Region, layer: Layer, size: Size, orientation: int) -> _Laye
 
 
 def _run(
-    library: ctypes.CDLL, data: mmap | bytes, layers: Sequence[_Layer], orientation: int, file: IO[bytes]
+    library: ctypes.CDLL,
+    data: mmap | bytes,
+    layers: Sequence[_Layer],
+    orientation: int,
+    head: "_Head",
+    file: IO[bytes],
 ) -> int | Refused:
     view, spliced = _Buffer(), _Spliced()
     # ctypes itself hands out no address of memory that can only be read, such as a mapped file.
@@ -183,7 +201,40 @@ def _run(
         return Refused(library.safelight_splice_reason(error).decode())
     try:
         written = (ctypes.c_char * spliced.length).from_address(spliced.data)
-        file.write(memoryview(written))
+        head.write(memoryview(written).cast("B"), file)
         return int(spliced.way)
     finally:
         library.safelight_splice_free(ctypes.byref(spliced))
+
+
+class _Head(NamedTuple):
+    """The metadata of the new file, ours alone: EXIF and a colour profile."""
+
+    exif: bytes | None
+    icc: bytes | None
+
+    def write(self, jpeg: memoryview, file: IO[bytes]) -> None:
+        """Write a JPEG with this in place of what it has. JFIF's and Adobe's segments, which say what the numbers mean,
+        stay. Raise ValueError if it has no such beginning."""
+        before, after, at = [jpeg[:2]], [], 2
+        while jpeg[at] == 0xFF and 0xE0 <= jpeg[at + 1] <= 0xEF:
+            end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
+            if jpeg[at + 1] == 0xE0:
+                before.append(jpeg[at:end])
+            elif jpeg[at + 1] == 0xEE:
+                after.append(jpeg[at:end])
+            at = end
+        for part in before:
+            file.write(part)
+        if self.exif:
+            file.write(_segment(0xE1, self.exif))
+        if self.icc:
+            file.write(_segment(0xE2, b"ICC_PROFILE\0\1\1" + self.icc))
+        for part in (*after, jpeg[at:]):
+            file.write(part)
+
+
+def _segment(code: int, content: bytes) -> bytes:
+    if len(content) > 65_533:
+        raise ValueError(f"a segment of {len(content)} bytes")
+    return bytes([0xFF, code]) + (len(content) + 2).to_bytes(2) + content

@@ -11,7 +11,7 @@ import msgspec.inspect
 from safelight.assets import MAX_BYTES_IN_ALL, AssetError, found, is_name
 from safelight.errors import RecipeInvalid
 from safelight.operations import ORIGINAL, Operation, StepName, catalogue
-from safelight.recipes.recipe import MAX_NAMES, Limits, Recipe, Rendition
+from safelight.recipes.recipe import MAX_NAMES, Limits, Metadata, Recipe, Rendition
 
 MAX_BYTES: Final = 350_000
 """The longest recipe, with the assets that it names."""
@@ -106,15 +106,16 @@ class _Reading:
         if "version" in content:
             self._value(content["version"], Literal[1], "version")
         limits = self._limits(content.get("limits", {}))
+        metadata = self._metadata(content.get("metadata", {}))
         self._graph(
             uses, {name: made.use for name, made in outputs.items() if made}, whole=all(outputs.values())
         )
-        if self.mistakes or limits is None:
+        if self.mistakes or limits is None or metadata is None:
             return
         made = {
             name: step for name, step in steps.items() if step is not None
         }  # without a mistake, that is all
-        recipe = Recipe(version=1, steps=made, outputs=outputs, limits=limits)
+        recipe = Recipe(version=1, steps=made, outputs=outputs, limits=limits, metadata=metadata)
         self._primary(recipe)
         self._names(recipe)
         self._sense(recipe)
@@ -241,6 +242,14 @@ class _Reading:
         if pixels < 1:
             self.complain(f"expected 1 or more, received {limits.pixels!r}", "limits.pixels")
         return msgspec.structs.replace(limits, pixels=pixels)
+
+    def _metadata(self, content: Any) -> Metadata | None:
+        metadata: Metadata | None = self._struct(content, Metadata, "metadata")
+        if metadata is None:
+            return None
+        # Sets, in truth: the same recipe however they are written.
+        keep, read = (tuple(sorted(set(names))) for names in (metadata.keep, metadata.read))
+        return msgspec.structs.replace(metadata, keep=keep, read=read)
 
     def _named(self, content: Any, path: str, least: int) -> Iterator[tuple[str, Any, str]]:
         """Name, value and path of each entry of a mapping whose keys are names."""

@@ -50,6 +50,29 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return (self.format,) if isinstance(self.format, str) else self.format
 
 
+class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What outputs keep of the original's metadata, and what is told of the original."""
+
+    keep: Annotated[tuple[Literal["icc", "copyright", "exif", "gps"], ...], msgspec.Meta(max_length=4)] = (
+        "icc",
+    )
+    """What outputs carry, written anew from what was read: `icc`, the colour profile, if it is a well-known one
+    (without it, and with any other, the picture is converted to sRGB); `copyright`, with the artist; `exif`, camera and
+    time; `gps`, the place."""
+
+    read: Annotated[
+        tuple[Literal["exif", "copyright", "gps", "colors", "placeholder", "phash", "sharpness"], ...],
+        msgspec.Meta(max_length=7),
+    ] = ()
+    """What the job tells of the original, as `original`: camera and time, copyright, the place; the commonest colours,
+    a BlurHash, a perceptual hash, how sharp it is."""
+
+    @property
+    def of_file(self) -> bool:
+        """Whether any of it is in the file's metadata, besides the profile."""
+        return not {"copyright", "exif", "gps"}.isdisjoint((*self.keep, *self.read))
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an original may be at most. The settings' limits hold all the same: these can only be tighter."""
 
@@ -83,6 +106,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     limits: Limits = Limits()
     """What an original may be at most."""
+
+    metadata: Metadata = Metadata()
+    """What outputs keep of the original's metadata, and what is told of the original."""
 
     def line(self, name: str) -> tuple[str, ...]:
         """The steps from the original to this one, in the order they are done."""

@@ -275,7 +275,7 @@ def test_the_mark_is_turned_not_the_picture(orientation: int) -> None:
 
 @needs_library
 def test_only_orientation_and_colours_are_told() -> None:
-    """GPS, camera, comments, previews and what follows the picture are gone; the profile stays whole."""
+    """GPS, camera, comments, previews, profiles and what follows the picture are gone; a profile of ours goes along."""
     profile = bytes(random.Random(3).randbytes(150_000))
     data = jpeg(orientation=6, icc_profile=profile) + b"<script>"
     segment = b"\xff\xed" + struct.pack(">H", 12) + b"Photoshop!"
@@ -284,7 +284,12 @@ def test_only_orientation_and_colours_are_told() -> None:
     for secret in (b"SecretCamera", b"<script>", b"Photoshop", b"2026:01:01"):
         assert secret in data
         assert secret not in after
-    assert opened(after).info["icc_profile"] == profile
+    assert "icc_profile" not in opened(after).info
+    assert profile[:40] not in after
+    file = io.BytesIO()
+    ours = b"ours" * 100
+    assert isinstance(splice.splice(data, Size(*opened(data).size), [Turn(6)], file, icc=ours), Spliced)
+    assert opened(file.getvalue()).info["icc_profile"] == ours
 
 
 # --- what is refused --------------------------------------------------------------------------------------

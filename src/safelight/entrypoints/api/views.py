@@ -50,6 +50,45 @@ class SourceView(View, frozen=True):
     sha256: str | None = None
 
 
+class CameraView(View, frozen=True):
+    """What a photo was taken with."""
+
+    make: str | None
+    model: str | None
+    lens: str | None
+    exposure_seconds: float | None
+    aperture: Annotated[float | None, Meta(description="The f-number.")]
+    iso: int | None
+    focal_length: Annotated[float | None, Meta(description="In millimetres.")]
+
+
+class PlaceView(View, frozen=True):
+    """Where a photo was taken: degrees, north and east above 0."""
+
+    latitude: float
+    longitude: float
+    altitude: Annotated[float | None, Meta(description="Metres above the sea.")]
+
+
+class OriginalView(View, frozen=True):
+    """What the recipe had read of the original (`metadata.read`). What it did not ask for, or is not there, is null."""
+
+    orientation: Annotated[int | None, Meta(description="How it was stored, as EXIF numbers it: 1 to 8.")]
+    taken_at: Annotated[
+        str | None, Meta(description="The camera's clock, with its offset from UTC if it told that.")
+    ]
+    camera: CameraView | None
+    artist: str | None
+    copyright: str | None
+    gps: PlaceView | None
+    colors: Annotated[tuple[str, ...] | None, Meta(description="The commonest first, such as #204080.")]
+    placeholder: Annotated[str | None, Meta(description="A BlurHash.")]
+    phash: Annotated[
+        str | None, Meta(description="64 bits in hexadecimal: few differ between pictures that look alike.")
+    ]
+    sharpness: Annotated[float | None, Meta(description="Below about 5, a photo looks blurred.")]
+
+
 class OutputView(View, frozen=True):
     """One finished rendition, with a signed URL to download it from for at least an hour."""
 
@@ -62,7 +101,9 @@ class OutputView(View, frozen=True):
     bytes: int
     sha256: str
     primary: Annotated[bool, Meta(description="Whether `downloadUrl` is this one.")]
-    placeholder: Annotated[str | None, Meta(description="A tiny stand-in to show while the picture loads.")]
+    placeholder: Annotated[
+        str | None, Meta(description="A BlurHash of the original, to show while the picture loads.")
+    ]
 
 
 class MomentView(View, frozen=True):
@@ -89,6 +130,7 @@ class JobView(View, frozen=True):
     recipe: RecipeRefView
     error: ErrorView | None
     source: SourceView
+    original: Annotated[OriginalView | None, Meta(description="What the recipe had read of the original.")]
     outputs: tuple[OutputView, ...]
     metadata: dict[str, str]
     timeline: Annotated[tuple[MomentView, ...], Meta(description="The newest 50 changes, oldest first.")]
@@ -253,6 +295,7 @@ def view_job(service: Service, job: Job) -> JobView:
         recipe=RecipeRefView(name=job.recipe.name, digest=job.recipe.digest),
         error=ErrorView(code=failure.code, message=failure.message) if failure else None,
         source=_view_source(job),
+        original=_view_original(job),
         outputs=outputs,
         metadata=job.metadata,
         timeline=tuple(
@@ -265,6 +308,11 @@ def view_job(service: Service, job: Job) -> JobView:
         if job.state.terminal
         else UNSET,
     )
+
+
+def _view_original(job: Job) -> OriginalView | None:
+    facts = job.source.facts if job.source else None
+    return None if facts is None else msgspec.convert(facts, OriginalView, from_attributes=True)
 
 
 def _view_source(job: Job) -> SourceView:

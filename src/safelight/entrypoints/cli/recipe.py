@@ -44,6 +44,8 @@ def show(name: str, /, *, as_json: AsJson = False) -> None:
     import msgspec
     import yaml
 
+    from safelight.recipes import Metadata
+
     if as_json:
         say_json(json.loads(canonical(name)))
         return
@@ -52,6 +54,8 @@ def show(name: str, /, *, as_json: AsJson = False) -> None:
     ordered = {"version": content["version"], "steps": steps, "outputs": content["outputs"]}
     if limits := {name: limit for name, limit in content["limits"].items() if limit is not None}:
         ordered["limits"] = limits
+    if content["metadata"] != msgspec.to_builtins(Metadata()):
+        ordered["metadata"] = content["metadata"]
     say(yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True).rstrip())
 
 
