@@ -51,9 +51,10 @@ class Blobs(Protocol):
         before, nobody can see any of it. Raise BlobExists for a `processed/` key that was written before,
         InvalidRequest for what can not be a key, StorageUnavailable if `delete` erased the prefix meanwhile."""
 
-    def delete(self, prefix: str) -> int:
-        """Erase every version of every object below `prefix`, which ends with `/`, and unfinished uploads there; or
-        of the one object whose whole key it is. Return how many objects went. Nothing there is not an error."""
+    def delete(self, *prefixes: str) -> int:
+        """Erase every version of every object below each prefix, which ends with `/`, and unfinished uploads there; or
+        of the one object whose whole key it is. Return how many objects went. Nothing there is not an error. Many at
+        once may cost much less than one by one."""
 
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
         """The newest versions of the objects below `prefix`, ordered by key."""

@@ -525,27 +525,34 @@ class Service:
         """Whether the owner has deleted this job, though its record is still there."""
         return self.ports.records.get(DELETED, job.id) is not None
 
-    def erase(self, job: Job) -> None:
-        """Remove a job and all that belongs to it. A worker that still has it finds its claim lost."""
-        if not job.state.terminal:
-            # Somebody may wait for its end, a batch above all: it comes to one before it is gone.
-            now = self.ports.clock()
-            with suppress(JobNotFound):
-                self.ports.jobs.update(
-                    job.id, lambda job: job if job.state.terminal else job.canceled(now=now, due_at=now)
-                )
-            faults.reached("erase.ended")
+    def erase(self, *jobs: Job) -> None:
+        """Remove jobs and all that belongs to them. A worker that still has one finds its claim lost."""
+        for job in jobs:
+            if not job.state.terminal:
+                self._end_before_erasing(job)
         # While the record is there, whoever is cut off can begin again: so the files go before it. They go once more
         # after it, when no worker can complete the job and name what was stored meanwhile.
-        self._erase_files(job.id)
+        ids = [job.id for job in jobs]
+        self._erase_files(*ids)
         faults.reached("erase.files")
-        self.ports.jobs.delete(job.id)
+        with self.ports.together():
+            for job_id in ids:
+                self.ports.jobs.delete(job_id)
         faults.reached("erase.record")
-        self._erase_files(job.id)
+        self._erase_files(*ids)
 
-    def _erase_files(self, job_id: str) -> None:
-        self.ports.blobs.delete(f"processed/uploads/{job_id}/")
-        self.ports.blobs.delete(f"uploads/{job_id}/")
+    def _end_before_erasing(self, job: Job) -> None:
+        """Somebody may wait for its end, a batch above all: it comes to one before it is gone."""
+        now = self.ports.clock()
+        with suppress(JobNotFound):
+            self.ports.jobs.update(
+                job.id, lambda job: job if job.state.terminal else job.canceled(now=now, due_at=now)
+            )
+        faults.reached("erase.ended")
+
+    def _erase_files(self, *job_ids: str) -> None:
+        folders = (f"processed/uploads/{job_id}/" for job_id in job_ids)
+        self.ports.blobs.delete(*folders, *(f"uploads/{job_id}/" for job_id in job_ids))
 
     def health(self) -> dict[str, bool]:
         """Which parts answer."""

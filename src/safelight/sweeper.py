@@ -42,6 +42,9 @@ PARTS_WITHIN: Final = DAY
 SHARE_OF_JOBS: Final = 0.75
 """How much of a sweep's time the jobs may take when they are many: the rest is for telling what came of them."""
 
+_OVER: Final = "over"
+"""A step that is yet to be done: the job is erased with the others of its page."""
+
 AWAY: Final = 3
 """So many jobs in a row whose storage does not answer are taken for a store that is away."""
 
@@ -63,6 +66,7 @@ class Sweeper:
         self._settings = service.settings
         self._announce = announce
         self._orphans = orphans
+        self._over: list[Job] = []
         self._batches = Batches(self._ports.records, self._ports.clock)
         self._unanswered = 0
 
@@ -72,7 +76,7 @@ class Sweeper:
         Raise StorageUnavailable if the store itself does not answer.
         """
         begun = time.monotonic()
-        self._unanswered = 0
+        self._unanswered, self._over = 0, []
         done: Counter[str] = Counter()
         seen: set[str] = set()
         while time.monotonic() < begun + budget * SHARE_OF_JOBS:
@@ -82,16 +86,37 @@ class Sweeper:
                 break
             for job in fresh:
                 seen.add(job.id)
-                done[self._look_at(job)] += 1
+                done[self._look_at(job, self._step)] += 1
+            self._erase_over(done)
         self._deliver(begun + budget, done)
         if self._orphans is not None and time.monotonic() < begun + budget:
             done += self._orphans.look()
         return done
 
-    def _look_at(self, job: Job) -> str:
+    def _erase_over(self, done: Counter[str]) -> None:
+        """Erase what is over, all at once: the disk is waited for as often for a hundred jobs as for one."""
+        over, self._over = self._over, []
+        done.pop(_OVER, None)
+        if not over:
+            return
+        try:
+            self._service.erase(*over)
+        except Exception as error:
+            log.warning("not erased together: %s", error)
+            for job in over:  # so that one that can not be erased keeps none of the others
+                done[self._look_at(job, self._erase)] += 1
+        else:
+            self._is_done()
+            done["erased"] += len(over)
+
+    def _erase(self, job: Job) -> str:
+        self._service.erase(job)
+        return "erased"
+
+    def _look_at(self, job: Job, act: Callable[[Job], str]) -> str:
         faults.reached("sweep.step")
         try:
-            step = self._step(job)
+            step = act(job)
         except JobNotFound:
             step = "gone"
         except Exception as error:
@@ -103,15 +128,19 @@ class Sweeper:
                 if self._unanswered == AWAY:
                     raise
             return "errors"
+        if step != _OVER:
+            self._is_done()
+        return step
+
+    def _is_done(self) -> None:
         self._unanswered = 0
         faults.reached("sweep.done")
-        return step
 
     def _step(self, job: Job) -> str:
         now = self._ports.clock()
         if self._service.was_deleted(job):  # and whoever did it was cut off
-            self._service.erase(job)
-            return "erased"
+            self._over.append(job)
+            return _OVER
         if job.state.terminal:
             return self._tidy_or_erase(job, now)
         if job.stage is Stage.AWAITING_UPLOAD:
@@ -154,8 +183,8 @@ class Sweeper:
             return "dispatched"
         end = job.updated_at + self._settings.retention_seconds
         if now >= end:
-            self._service.erase(job)
-            return "erased"
+            self._over.append(job)
+            return _OVER
         missing = self._remove_losers(job)
         self._due(job, end)
         if missing:

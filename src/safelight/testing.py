@@ -139,13 +139,17 @@ class Blobs:
             versions.append((info, content))
         return info
 
-    def delete(self, prefix: str) -> int:
-        """Erase every version of every object below `prefix`, or of the one object that is called so."""
+    def delete(self, *prefixes: str) -> int:
+        """Erase every version of every object below each prefix, or of the one object that is called so."""
+
+        def meant(key: str) -> bool:
+            return any(_below(key, prefix) for prefix in prefixes)
+
         with self._lock:
-            gone = [key for key in self._objects if _below(key, prefix)]
+            gone = [key for key in self._objects if meant(key)]
             for key in gone:
                 del self._objects[key]
-            for begun in [each for each in self.unfinished if _below(each[0], prefix)]:
+            for begun in [each for each in self.unfinished if meant(each[0])]:
                 del self.unfinished[begun]
         return len(gone)
 

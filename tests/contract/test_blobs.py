@@ -213,6 +213,17 @@ def test_deleting_a_prefix_erases_all_below_it(backend: Backend) -> None:
     assert backend.blobs.head("processed/j1/a") is not None
 
 
+def test_several_prefixes_are_erased_at_once(backend: Backend) -> None:
+    """Of both kinds, and those below which there is nothing; how many objects in all is returned."""
+    for key in ("uploads/j1/a", "uploads/j2/a", "uploads/j3/a", "processed/j1/a", "processed/j3/a"):
+        put(backend, key)
+    gone = backend.blobs.delete("uploads/j1/", "processed/j1/", "uploads/j2/a", "processed/j2/")
+    assert gone == 3
+    assert [info.key for info in backend.blobs.list("uploads/").items] == ["uploads/j3/a"]
+    assert [info.key for info in backend.blobs.list("processed/").items] == ["processed/j3/a"]
+    assert backend.blobs.delete() == 0
+
+
 def test_deleting_a_whole_key_erases_that_object(backend: Backend) -> None:
     """All its versions, and not an object whose key only begins so."""
     for key in ("uploads/j1/a", "uploads/j1/a", "uploads/j1/a.jpg", "processed/x/a", "processed/x/ab"):

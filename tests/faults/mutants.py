@@ -74,15 +74,15 @@ MUTANTS: Final = (
         (
             Edit(
                 WRITING,
-                "        self._path = place.temporary_name(key)\n",
-                "        self._path = place.temporary_name(key)\n"
-                "        if key.startswith(keys.PROCESSED):\n"
-                "            self._path = place.root / key\n"
-                "            self._path.parent.mkdir(parents=True, exist_ok=True)\n",
+                "        super().__init__(place.temporary_name(key))\n",
+                "        final = place.root / key\n"
+                "        if written_once := key.startswith(keys.PROCESSED):\n"
+                "            final.parent.mkdir(parents=True, exist_ok=True)\n"
+                "        super().__init__(final if written_once else place.temporary_name(key))\n",
             ),
             Edit(
                 WRITING,
-                "                os.link(self._path, name, dst_dir_fd=folder)\n",
+                "                os.link(self.path, name, dst_dir_fd=folder)\n",
                 "                return keys.ONLY_VERSION\n",
             ),
         ),
@@ -140,7 +140,13 @@ MUTANTS: Final = (
         "no fsync of the file",
         "a file gets its name before its content is on the disk",
         "test_durability.py::test_a_file_is_durable_before_it_has_its_name",
-        (Edit(WRITING, "            os.fsync(self._descriptor)\n", ""),),
+        (
+            Edit(
+                WRITING,
+                "            os.utime(self._descriptor, (now, now))\n            os.fsync(self._descriptor)\n",
+                "            os.utime(self._descriptor, (now, now))\n",
+            ),
+        ),
     ),
     Mutant(
         "no fsync of the folder",

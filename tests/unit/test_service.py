@@ -387,10 +387,12 @@ def test_a_deletion_that_was_cut_off_can_be_repeated(pipeline: Pipeline, cut_off
     job = pipeline.completed()
     real, calls = pipeline.ports.blobs.delete, iter(range(100))
 
-    def delete(prefix: str) -> int:
-        if next(calls) == cut_off_at:
-            raise StorageUnavailable
-        return real(prefix)
+    def delete(*prefixes: str) -> int:
+        for prefix in prefixes:
+            if next(calls) == cut_off_at:
+                raise StorageUnavailable
+            real(prefix)
+        return len(prefixes)
 
     pipeline.ports.blobs.delete = delete  # type: ignore[method-assign]
     with pytest.raises(StorageUnavailable):

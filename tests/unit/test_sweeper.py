@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 import pytest
-from tests.unit.pipeline import Pipeline
+from tests.unit.pipeline import ME, Pipeline
 
 from safelight.errors import SafelightError, StorageUnavailable
 from safelight.heartbeat import Worker
@@ -119,6 +119,40 @@ def test_nothing_outlives_its_retention(pipeline: Pipeline) -> None:
     assert pipeline.ports.blobs.list("uploads/").items == ()
     assert pipeline.ports.blobs.list("processed/").items == ()
     assert pipeline.service.list_jobs(job.owner).items == ()
+
+
+def test_what_is_over_is_erased_together(pipeline: Pipeline) -> None:
+    """A page of jobs costs as many deletions as one job: where each waits for a disk, that is what takes the time."""
+    for _ in range(5):
+        pipeline.completed()
+    real, calls = pipeline.ports.blobs.delete, []
+
+    def delete(*prefixes: str) -> int:
+        calls.append(prefixes)
+        return real(*prefixes)
+
+    pipeline.ports.blobs.delete = delete  # type: ignore[method-assign]
+    assert sweep(pipeline, pipeline.settings.retention_seconds)["erased"] == 5
+    assert len(calls) == 2
+    assert pipeline.ports.blobs.list("uploads/").items == ()
+    assert pipeline.service.list_jobs(ME).items == ()
+
+
+def test_one_job_that_can_not_be_erased_keeps_no_other(pipeline: Pipeline) -> None:
+    """It is put off; the others of its page go."""
+    jobs = [pipeline.completed() for _ in range(3)]
+    real = pipeline.ports.blobs.delete
+
+    def delete(*prefixes: str) -> int:
+        if any(jobs[1].id in prefix for prefix in prefixes):
+            raise StorageUnavailable
+        return real(*prefixes)
+
+    pipeline.ports.blobs.delete = delete  # type: ignore[method-assign]
+    done = sweep(pipeline, pipeline.settings.retention_seconds)
+    assert (done["erased"], done["errors"]) == (2, 1)
+    assert [job.id for job in pipeline.service.list_jobs(ME).items] == [jobs[1].id]
+    assert (pipeline.now(jobs[1]).due_at or 0.0) > pipeline.clock()
 
 
 def test_a_second_sweep_finds_nothing(pipeline: Pipeline) -> None:

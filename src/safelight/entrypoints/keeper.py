@@ -15,11 +15,22 @@ TEND_EVERY: Final = 1.0
 """Seconds between two checkpoints."""
 
 AT_ONCE: Final = 5.0
-"""Seconds that one sweep may take: checkpoints wait for its end, and so does a request to stop."""
+"""Seconds that one sweep may take: a request to stop waits for its end."""
 
 
-def run(system: bootstrap.System, stop: threading.Event) -> None:
-    """Sweep at once and then at every interval, and tend the store in between, until `stop` is set."""
+def tend(system: bootstrap.System, stop: threading.Event) -> None:
+    """Tend the store about once a second, whatever the sweeper is at, until `stop` is set."""
+    while True:
+        try:
+            system.tend()
+        except Exception:
+            log.exception("tending the store failed; it is tried again")
+        if stop.wait(TEND_EVERY):
+            return
+
+
+def sweep(system: bootstrap.System, stop: threading.Event) -> None:
+    """Sweep at once and then at every interval, until `stop` is set."""
     next_sweep = 0.0
     while True:
         try:
@@ -31,10 +42,9 @@ def run(system: bootstrap.System, stop: threading.Event) -> None:
                 system.clean()
                 if any(done.values()):
                     log.debug("swept", extra=dict(done))
-            system.tend()
         except Exception:
             log.exception("sweeping failed; it is tried again")
-        if stop.wait(min(TEND_EVERY, system.settings.sweep_seconds)):
+        if stop.wait(max(0.0, min(TEND_EVERY, next_sweep - time.monotonic()))):
             return
 
 
@@ -50,6 +60,8 @@ def main() -> None:
         say_ready()
         # Not in this thread: a signal handler that sets an event for which its own thread is just about to wait may
         # wait for itself for ever.
-        sweeping = threading.Thread(target=run, args=(system, stop), name="sweeping")
-        sweeping.start()
-        sweeping.join()
+        threads = [threading.Thread(target=work, args=(system, stop)) for work in (sweep, tend)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

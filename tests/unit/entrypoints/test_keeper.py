@@ -3,62 +3,81 @@
 import threading
 from collections import Counter
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from safelight.entrypoints import keeper
 
 
-def kept(sweeps: list[Any], calls: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep a store in which each sweep takes so many seconds, or raises, to the last of them."""
-    now = 0.0
-    stop = threading.Event()
+class Store:
+    """A store in which each sweep takes so many seconds, or raises, up to the last of them."""
 
-    def sweep(*, budget: float) -> Counter[str]:
-        nonlocal now
-        calls.append("sweep")
-        took = sweeps.pop(0)
-        if not sweeps:
-            stop.set()
+    def __init__(self, sweeps: list[Any]) -> None:
+        self.now = 0.0
+        self.began: list[float] = []
+        self.stop = threading.Event()
+        self._sweeps = sweeps
+        self.settings = SimpleNamespace(sweep_seconds=3.0)
+        self.sweeper = SimpleNamespace(sweep=self.sweep)
+
+    def sweep(self, *, budget: float) -> Counter[str]:
+        """One sweep."""
+        self.began.append(self.now)
+        took = self._sweeps.pop(0)
+        if not self._sweeps:
+            self.stop.set()
         if isinstance(took, Exception):
             raise took
-        now += min(took, budget)
+        self.now += min(took, budget)
         return Counter()
 
-    def wait(seconds: float) -> bool:
-        nonlocal now
-        now += seconds
-        calls.append("wait")
-        return stop.is_set()
+    def clean(self) -> None:
+        """Nothing to clean."""
 
-    monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: now))
-    system: Any = SimpleNamespace(
-        settings=SimpleNamespace(sweep_seconds=3.0),
-        sweeper=SimpleNamespace(sweep=sweep),
-        clean=lambda: None,
-        tend=lambda: calls.append("tend"),
-    )
-    asked: Any = SimpleNamespace(wait=wait)
-    keeper.run(system, asked)
+    def wait(self, seconds: float) -> bool:
+        """Time passes."""
+        self.now += seconds
+        return self.stop.is_set()
+
+
+def kept(sweeps: list[Any], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When each sweep began."""
+    store = Store(sweeps)
+    monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: store.now))
+    keeper.sweep(cast(Any, store), cast(Any, SimpleNamespace(wait=store.wait)))
+    return store.began
 
 
 def test_a_sweep_waits_for_its_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In between, the store is tended."""
-    calls: list[str] = []
-    kept([0.0, 0.0], calls, monkeypatch)
-    assert calls == ["sweep", *["tend", "wait"] * 3, "sweep", "tend", "wait"]
+    """From the beginning of the one before, however long that took."""
+    assert kept([0.0, 2.0, 0.0], monkeypatch) == [0.0, 3.0, 6.0]
 
 
-def test_a_long_sweep_goes_on_after_the_store_was_tended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one turn does not finish is the next one's: neither checkpoints nor the end wait for all of it."""
-    calls: list[str] = []
-    kept([60.0, 60.0, 0.0], calls, monkeypatch)
-    assert calls == ["sweep", "tend", "wait"] * 3
+def test_a_long_sweep_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one turn does not finish is the next one's: the end does not wait for all of it."""
+    assert kept([60.0, 60.0, 0.0], monkeypatch) == [0.0, keeper.AT_ONCE, 2 * keeper.AT_ONCE]
 
 
 def test_a_sweep_that_fails_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """The keeper goes on."""
-    calls: list[str] = []
-    kept([OSError(), 0.0], calls, monkeypatch)
-    assert calls.count("sweep") == 2
+    assert len(kept([OSError(), 0.0], monkeypatch)) == 2
+
+
+def test_the_store_is_tended_while_a_sweep_goes_on() -> None:
+    """A checkpoint neither waits for sweeps nor gives up at an error: the log would grow meanwhile."""
+    stop = threading.Event()
+    tended = 0
+
+    def tend() -> None:
+        nonlocal tended
+        tended += 1
+        raise OSError
+
+    def wait(seconds: float) -> bool:
+        assert seconds == keeper.TEND_EVERY
+        return tended == 3
+
+    system: Any = SimpleNamespace(tend=tend)
+    keeper.tend(system, cast(Any, SimpleNamespace(wait=wait, is_set=stop.is_set)))
+    assert tended == 3

@@ -118,8 +118,11 @@ class S3Blobs:
             )
         raise StorageUnavailable("Storage did not answer as expected (s3:PutObject: conflicts).")
 
-    def delete(self, prefix: str) -> int:
-        """Erase every version of every object below `prefix`, delete markers, and unfinished uploads."""
+    def delete(self, *prefixes: str) -> int:
+        """Erase every version of every object below each prefix, delete markers, and unfinished uploads."""
+        return sum(self._delete(prefix) for prefix in prefixes)
+
+    def _delete(self, prefix: str) -> int:
         bucket = self._buckets.of(prefix)
         gone: set[str] = set()
         # The unfinished first: what is not in its place by now never gets there.

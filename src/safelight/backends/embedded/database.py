@@ -22,9 +22,8 @@ from typing import Any, Final
 
 import apsw
 
-from safelight import faults
 from safelight.backends.embedded.schema import MIGRATIONS
-from safelight.backends.embedded.writers import WORLD, Writers
+from safelight.backends.embedded.writers import WORLD, Writers, commit
 from safelight.errors import ConfigurationError, InvalidRequest, StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -33,6 +32,7 @@ NAME: Final = "safelight.db"
 BUSY_SECONDS: Final = 10.0
 LOG_LIMIT: Final = 64 * 2**20
 """With a larger log than this, a checkpoint makes writers wait for a moment so that the log can start anew."""
+RESTART_SECONDS: Final = 0.25
 OLDEST_SQLITE: Final = 3_051_003
 
 Row = tuple[Any, ...]
@@ -106,9 +106,7 @@ class Database:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield Transaction(connection)
-                faults.reached("store.committing")
-                connection.execute("COMMIT")
-                faults.reached("store.committed")
+                commit(connection)
             except BaseException:
                 # SQLite has rolled back by itself after some errors.
                 if connection.in_transaction:
@@ -157,7 +155,8 @@ class Database:
                 return
             # Somebody is always reading. Hold writers back for a moment, so that the log can begin again. It keeps
             # its size up to the limit: writing into a file that need not grow is several times as fast.
-            connection.set_busy_timeout(250)
+            end = time.monotonic() + RESTART_SECONDS
+            connection.set_busy_handler(lambda calls: _wait_for_lock(calls) and time.monotonic() < end)
             try:
                 with suppress(apsw.BusyError):
                     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)

@@ -80,22 +80,30 @@ class Files:
         """A file for what will be a part of this object."""
         return Temporary(self._place.temporary_name(key))
 
-    def delete(self, prefix: str) -> int:
-        """Erase every version of every object below `prefix`, or of the one object that is called so."""
-        keys.check_prefix(prefix)
-        path = self._root / prefix
+    def delete(self, *prefixes: str) -> int:
+        """Erase every version of every object below each prefix, or of the one object that is called so."""
+        for prefix in prefixes:
+            keys.check_prefix(prefix)
         with storage_errors():
-            if not prefix.endswith("/"):
-                gone = self._erase_object(prefix)
-            else:
-                # The unfinished first: what is not in its place by now never gets there.
-                for entry in list(os.scandir(self._temporary)):
-                    if entry.name.startswith(unfinished(prefix)):
-                        Path(entry.path).unlink(missing_ok=True)
-                shutil.rmtree(self.parts / prefix, ignore_errors=True)
-                gone = _erase_below(path, prefix)
-            self._prune(path)
+            # The unfinished first: what is not in its place by now never gets there.
+            begun = tuple(unfinished(prefix) for prefix in prefixes if prefix.endswith("/"))
+            for entry in list(os.scandir(self._temporary)):
+                if entry.name.startswith(begun):
+                    Path(entry.path).unlink(missing_ok=True)
+            gone, changed = 0, set()
+            for prefix in prefixes:
+                gone += self._erase(prefix)
+                changed.add(self._prune(self._root / prefix))
+            for folder in changed:
+                with suppress(FileNotFoundError):
+                    sync_folder(folder)
         return gone
+
+    def _erase(self, prefix: str) -> int:
+        if not prefix.endswith("/"):
+            return self._erase_object(prefix)
+        shutil.rmtree(self.parts / prefix, ignore_errors=True)
+        return _erase_below(self._root / prefix, prefix)
 
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
         """The newest versions of the objects below `prefix`, ordered by key."""
@@ -166,8 +174,8 @@ class Files:
             file.unlink(missing_ok=True)
         return 1 if files else 0
 
-    def _prune(self, path: Path) -> None:
-        """Remove folders that became empty, and bring the removal to the disk."""
+    def _prune(self, path: Path) -> Path:
+        """Remove folders that became empty; the folder whose names have to be brought to the disk then."""
         path = path if path.is_dir() else path.parent
         while path != self._root and path.parent != self._root:
             try:
@@ -177,8 +185,7 @@ class Files:
             except OSError:  # somebody has put something there
                 break
             path = path.parent
-        with suppress(FileNotFoundError):
-            sync_folder(path)
+        return path
 
     def _prove(self) -> None:
         """Show at start, rather than at the first output, that the file system can do what is needed."""

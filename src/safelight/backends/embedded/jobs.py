@@ -179,8 +179,8 @@ class Notices:
         return [_notice(document) for (document,) in rows]
 
     def settle(self, notice_id: str) -> None:
-        """The notice is delivered, or nobody wants it."""
-        with self._database.writing() as write:
+        """The notice is delivered, or nobody wants it. If a power failure undoes this, it is told once more."""
+        with self._database.writing(durable=False) as write:
             write.run("DELETE FROM notices WHERE id = ?", (notice_id,))
 
     def postpone(self, notice_id: str, until: float) -> None:

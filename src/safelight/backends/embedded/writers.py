@@ -138,9 +138,7 @@ class Writers:
         connection, self._batch = batch.connection, None
         try:
             if batch.error is None:
-                faults.reached("store.committing")
-                connection.execute("COMMIT")
-                faults.reached("store.committed")
+                commit(connection)
         except BaseException as error:
             batch.error = error
             raise
@@ -158,6 +156,13 @@ class Writers:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         self._give_back(connection)
+
+
+def commit(connection: apsw.Connection) -> None:
+    """End the transaction that is open."""
+    faults.reached("store.committing")
+    connection.execute("COMMIT")
+    faults.reached("store.committed")
 
 
 @contextmanager
