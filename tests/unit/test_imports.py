@@ -30,3 +30,16 @@ def test_importing_the_api_makes_no_application() -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert result.stdout.strip() == "[] 1 set()", result.stderr
+
+
+def test_the_client_is_at_the_top_and_comes_alone() -> None:
+    """`safelight.Client` is loaded when it is asked for, and nothing of the server with it."""
+    script = (
+        "import sys, safelight\n"
+        "assert 'httpx' not in sys.modules\n"
+        "safelight.Client('http://127.0.0.1:1')\n"
+        "print(*sorted({'litestar', 'uvicorn', 'apsw', 'pyvips', 'PIL', 'boto3', 'botocore', 'safelight.service'}\n"
+        "              & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("\n", "")

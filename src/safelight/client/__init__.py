@@ -1,18 +1,21 @@
 """The client: send a picture, wait for it, save what became of it.
 
-    from safelight.client import Client
+    from safelight import Client
 
     with Client("http://127.0.0.1:8000") as safelight:
         job = safelight.upload("beach.jpg").wait()
         for path in job.save("finished"):
             print(path)
 
-It speaks plain HTTP and needs nothing of the server but its address. Calls are synchronous; one client may be
-used from several threads. What goes wrong raises a `ClientError`; a file that can not be read, an `OSError`.
+A large file goes in parts, several at once; an upload that was cut off goes on where it was, if it is asked for again
+under the same `idempotency_key`, or with `resume`. It speaks plain HTTP and needs nothing of the server but its
+address. Calls are synchronous; one client may be used from several threads. What goes wrong raises a `ClientError`; a
+file that can not be read, an `OSError`.
 """
 
 from safelight.client.answers import Failure, Grant, Output, Source, Status
 from safelight.client.errors import (
+    AnotherFile,
     ClientError,
     DamagedDownload,
     NotCompleted,
@@ -23,6 +26,7 @@ from safelight.client.errors import (
 from safelight.client.pipeline import Client, Job
 
 __all__ = [
+    "AnotherFile",
     "Client",
     "ClientError",
     "DamagedDownload",

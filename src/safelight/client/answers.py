@@ -11,6 +11,13 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A part of an answer: `camelCase` in JSON, `snake_case` here."""
 
 
+class Multipart(Answer, frozen=True):
+    """Into how many parts of which size a file is to be cut."""
+
+    part_size: int
+    parts: int
+
+
 class Grant(Answer, frozen=True):
     """The right to upload one file: where to, and which headers or form fields have to come with it."""
 
@@ -20,6 +27,32 @@ class Grant(Answer, frozen=True):
     upload_method: str = "PUT"
     upload_headers: dict[str, str] = {}
     upload_fields: dict[str, str] = {}
+    multipart: Multipart | None = None
+
+
+class PartLink(Answer, frozen=True):
+    """Where one part goes."""
+
+    part_number: int
+    url: str
+    headers: dict[str, str] = {}
+
+
+class UploadedPart(Answer, frozen=True):
+    """A part that has arrived."""
+
+    part_number: int
+    size: int
+    etag: str
+
+
+class Parts(Answer, frozen=True):
+    """A page of the parts of a file."""
+
+    part_size: int
+    parts: tuple[PartLink, ...]
+    uploaded: tuple[UploadedPart, ...] = ()
+    next: int | None = None
 
 
 class Output(Answer, frozen=True):

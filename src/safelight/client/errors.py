@@ -6,6 +6,7 @@
         ├── Refused            the server or the storage said no; carries its status and code
         ├── NotCompleted       the job has no outputs to save; carries the job's state and code
         ├── TookTooLong        the job goes on, but the time to wait is over
+        ├── AnotherFile        the file is not the one whose upload is to go on
         └── DamagedDownload    the bytes that came are not those that the job names
 
 Where the server gave a code, the error carries that code.
@@ -52,6 +53,12 @@ class TookTooLong(ClientError):
     """The job goes on, but the time to wait for it is over."""
 
     code = "took_too_long"
+
+
+class AnotherFile(ClientError):
+    """The file is not as large as the one that was announced, so its upload can not go on; send it anew."""
+
+    code = "another_file"
 
 
 class DamagedDownload(ClientError):

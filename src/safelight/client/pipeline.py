@@ -18,14 +18,15 @@ import msgspec
 from safelight.client.answers import Grant, Output, Status
 from safelight.client.errors import DamagedDownload, NotCompleted, Refused
 from safelight.client.http import ATTEMPTS, Http, backoff, checked
+from safelight.client.parts import Progress, send_parts
 from safelight.client.saving import digest, settle, unfinished
 from safelight.client.watching import Watch
 from safelight.model import JobState
 
 DEFAULT_API: Final = "http://127.0.0.1:8000"
 
-Progress = Callable[[int, int], None]
-"""Told how many bytes have been sent, and of how many."""
+MULTIPART_FROM: Final = 16_000_000
+"""A file that is larger than this, in bytes, goes in parts."""
 
 
 class Client:
@@ -63,28 +64,53 @@ class Client:
         metadata: dict[str, str] | None = None,
         method: Literal["PUT", "POST"] = "PUT",
         progress: Progress | None = None,
+        idempotency_key: str | None = None,
     ) -> "Job":
         """Send a file, from disk piece by piece, and return its job. `recipe` is a name, or a recipe itself.
 
-        Size and SHA-256 are declared beforehand, so that what arrives damaged is refused.
+        Size and SHA-256 are declared beforehand, so that what arrives damaged is refused. A file of more than 16 MB
+        goes in parts, several at once, if the server takes them. The same file, recipe and metadata under the same
+        `idempotency_key` are the same job for a day: what has arrived of it is not sent again.
         """
         path = Path(path)
+        size = path.stat().st_size
         said = {
             "filename": path.name,
-            "size": path.stat().st_size,
+            "size": size,
             "sha256": digest(path),
             "method": method,
             "recipe": recipe,
             "metadata": metadata,
+            "multipart": True if method == "PUT" and size > MULTIPART_FROM else None,
         }
-        grant = self.request_upload({name: value for name, value in said.items() if value is not None})
-        self.send(grant, path, progress)
-        return Job(self, grant.job_id, name=path.name)
+        declared = {name: value for name, value in said.items() if value is not None}
+        grant, again = self._request_upload(declared, idempotency_key)
+        job = Job(self, grant.job_id, name=path.name)
+        if again and not _waits(job.refresh().status):
+            return job
+        if grant.multipart is not None:
+            send_parts(self._http, grant.job_id, path, progress)
+        else:
+            self.send(grant, path, progress)
+        return job
+
+    def resume(self, job_id: str, path: str | Path, *, progress: Progress | None = None) -> "Job":
+        """Go on with an upload in parts that was cut off. Raise AnotherFile if the file has another size."""
+        path = Path(path)
+        job = Job(self, job_id, name=path.name).refresh()
+        if _waits(job.status):
+            send_parts(self._http, job_id, path, progress)
+        return job
 
     def request_upload(self, declared: dict[str, Any] | None = None) -> Grant:
         """Ask for an upload. The request carries a key, so that repeating it can not make a second job."""
-        key = {"Idempotency-Key": str(uuid.uuid4())}
-        return self._http.ask(Grant, "POST", "/uploads", lambda: {"json": declared or {}, "headers": key})
+        return self._request_upload(declared or {}, None)[0]
+
+    def _request_upload(self, declared: dict[str, Any], key: str | None) -> tuple[Grant, bool]:
+        """What was granted, and whether it was granted before under this key."""
+        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+        answer = self._http.call("POST", "/uploads", lambda: {"json": declared, "headers": headers})
+        return self._http.decode(Grant, answer), key is not None and "idempotent-replayed" in answer.headers
 
     def send(self, grant: Grant, path: str | Path, progress: Progress | None = None) -> None:
         """Send a file to where its grant says, as a body or as a form."""
@@ -270,6 +296,11 @@ class _Watched:
 
     def tell(self) -> int:
         return self._file.tell()
+
+
+def _waits(status: Status) -> bool:
+    """Whether the job may still get its file. One that came too late brings an EXPIRED job back."""
+    return status.stage == "awaiting_upload" or status.status is JobState.EXPIRED
 
 
 def _keyed(**request: Any) -> Callable[[], dict[str, Any]]:

@@ -1,18 +1,13 @@
-"""Which files a command works on, and working on them side by side."""
+"""Which files a command works on."""
 
 import os
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from safelight.entrypoints.cli.terminal import UsageError
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".avif"})
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Picture(NamedTuple):
@@ -66,33 +61,3 @@ def reason(error: OSError, file: Path) -> str:
     """What the system says, naming the file only if it is another one than everybody knows it is about."""
     other = error.filename is not None and str(error.filename) != str(file)
     return f"{error.strerror}: {error.filename}." if other else f"{error.strerror}."
-
-
-def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Do the work on all items, several at once; give results as they come. An exception ends it all.
-
-    The threads are daemons: Ctrl-C does not wait for a server's answer.
-    """
-    todo: queue.SimpleQueue[Item] = queue.SimpleQueue()
-    done: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
-    count = 0
-    for count, item in enumerate(items, 1):  # noqa: B007 (the count is used below)
-        todo.put(item)
-
-    def run() -> None:
-        while True:
-            try:
-                done.put(work(todo.get_nowait()))
-            except queue.Empty:
-                return
-            except BaseException as error:
-                done.put(error)
-                return
-
-    for number in range(min(threads, count)):
-        threading.Thread(target=run, name=f"work {number}", daemon=True).start()
-    for _ in range(count):
-        result = done.get()
-        if isinstance(result, BaseException):
-            raise result
-        yield result

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason, side_by_side
+from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
 from safelight.entrypoints.cli.terminal import AsJson
 from safelight.errors import EmptyFile, SafelightError, TooLarge
+from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
     from safelight.config import Settings

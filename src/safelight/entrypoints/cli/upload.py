@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason, side_by_side
+from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
 from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJson, Key, complain
 from safelight.errors import EmptyFile, SafelightError
+from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
     from safelight.client import Client
