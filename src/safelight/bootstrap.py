@@ -9,7 +9,7 @@ A backend is imported when it is built.
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -175,6 +175,10 @@ class OnAws(System):
         """The notice that a record of the jobs table's stream carries, or None."""
         return self._aws.notice_in(record)
 
+    def note_ends(self, records: Sequence[dict[str, Any]]) -> None:
+        """Count the jobs that ended with these records of the stream, each of which carries a notice."""
+        self._aws.watch.note([self._aws.job_in(record) for record in records])
+
     def announce(self, notice: Notice) -> None:
         """Tell the topic that a job has ended. Raise StorageUnavailable, or ConfigurationError without a topic."""
         _require(self.settings, "topic_arn")
@@ -228,6 +232,8 @@ def build_on_one_machine(settings: Settings, *, url: str = "") -> Iterator[OnOne
             notices=embedded.notices,
             queue=embedded.queue,
             inbox=embedded.inbox,
+            dead_letters=embedded.dead_letters,
+            watch=embedded.watch,
             records=embedded.records,
             renderer=renderer,
             together=embedded.together,
@@ -270,6 +276,8 @@ def build_on_aws(settings: Settings) -> Iterator[OnAws]:
             notices=aws.notices,
             queue=aws.queue,
             inbox=aws.inbox,
+            dead_letters=aws.dead_letters,
+            watch=aws.watch,
             records=aws.records,
             renderer=renderer,
         )

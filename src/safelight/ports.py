@@ -291,6 +291,60 @@ class DeadLetters(Protocol):
         a letter off, it is there as well as its message, never neither."""
 
 
+# --- at a glance ------------------------------------------------------------------------------------------
+
+
+class Backlog(Value, frozen=True):
+    """What waits. `oldest_age` is for how many seconds the longest waiting message could have been taken: 0 if none
+    waits, None where the queue does not tell. `dead` counts the dead letters."""
+
+    depth: int
+    oldest_age: float | None
+    dead: int
+
+
+class Minute(Value, frozen=True):
+    """How many jobs ended in the minute that began at `at`."""
+
+    at: float
+    completed: int
+    failed: int
+
+
+class Trouble(Value, frozen=True):
+    """A job that FAILED, and why. The job may be gone meanwhile."""
+
+    job_id: str
+    at: float
+    code: str
+    message: str
+
+
+TROUBLES_KEPT: Final = 100
+MINUTES_KEPT: Final = 24 * 60
+
+
+class Watch(Protocol):
+    """What an operator sees at a glance. Each call is cheap however many jobs there are; figures may be a little old,
+    and on AWS something that was told twice may count twice."""
+
+    def backlog(self) -> Backlog:
+        """What waits in the queue, and what it gave up."""
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs are in each state; a state without jobs may be missing. On AWS, of those that have ended: how
+        many ever came to that end; and PENDING and PROCESSING are the messages that wait and that are worked on."""
+
+    def working(self, *, limit: int = 100) -> list[Job]:
+        """Jobs that a worker has claimed, in no order."""
+
+    def failures(self, *, limit: int = 20) -> list[Trouble]:
+        """The newest of the last TROUBLES_KEPT failures, newest first."""
+
+    def minutes(self, since: float) -> list[Minute]:
+        """The minutes from this time on in which jobs ended, oldest first; at most the last MINUTES_KEPT."""
+
+
 # --- everything small -------------------------------------------------------------------------------------
 
 
@@ -392,6 +446,8 @@ class Ports(Value, frozen=True):
     notices: Notices
     queue: Queue
     inbox: Inbox
+    dead_letters: DeadLetters
+    watch: Watch
     records: Records
     renderer: Renderer
     together: Callable[[], AbstractContextManager[None]] = nullcontext

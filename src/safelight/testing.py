@@ -16,6 +16,7 @@ import secrets
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any, Final, TypeVar
 from urllib.parse import quote, urlencode
@@ -36,14 +37,18 @@ from safelight.errors import (
     RecordConflict,
     RendererUnavailable,
 )
-from safelight.model import Job, JobState, Notice, Source, Wake, notice_of
+from safelight.model import MINUTE, Job, JobState, Notice, Source, Wake, notice_of
 from safelight.ports import (
     LEAST_PART,
     LINKS_SIGNED_EVERY,
+    MINUTES_KEPT,
+    TROUBLES_KEPT,
+    Backlog,
     BlobInfo,
     DeadLetter,
     Delivery,
     Fate,
+    Minute,
     Page,
     Part,
     PartGrant,
@@ -51,6 +56,7 @@ from safelight.ports import (
     Record,
     Rendered,
     Rendering,
+    Trouble,
     UploadGrant,
     UploadLink,
 )
@@ -89,6 +95,8 @@ def in_memory(clock: Callable[[], float] = time.time) -> Ports:
         notices=jobs.notices,
         queue=queue,
         inbox=queue,
+        dead_letters=queue,
+        watch=Watch(jobs, queue, clock),
         records=Records(clock),
         renderer=Renderer(),
     )
@@ -300,6 +308,8 @@ class Jobs:
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self.notices = Notices()
+        self.ended: list[Job] = []
+        """Every job as it was at each of its ends."""
 
     def create(self, job: Job) -> None:
         """Store a new job."""
@@ -335,6 +345,8 @@ class Jobs:
                     if after is not before:
                         self._jobs[job_id] = after
                         self.notices.store(notice_of(before, after))
+                        if after.state is not before.state and after.state.terminal:
+                            self.ended.append(after)
                         return after
                     return newest
             before = newest
@@ -350,6 +362,11 @@ class Jobs:
             found = [(job.due_at, job) for job in self._jobs.values() if job.due_at is not None]
         overdue = sorted((each for each in found if each[0] <= now), key=lambda each: each[0])
         return [job for _, job in overdue[:limit]]
+
+    def all(self) -> list[Job]:
+        """Every job there is."""
+        with self._lock:
+            return [*self._jobs.values()]
 
     def known(self, job_ids: Sequence[str]) -> frozenset[str]:
         """Which of these jobs there are."""
@@ -506,6 +523,12 @@ class Queue:
                 self.send(letter.wake)
         return letter is not None
 
+    def waiting_since(self) -> float | None:
+        """When the longest waiting message could have been taken first; None if none waits."""
+        with self._changed:
+            waiting = (message.visible_at for message in self._messages.values())
+            return min((at for at in waiting if at <= self._clock()), default=None)
+
     def settle(self, fate_of: Callable[[DeadLetter], Fate]) -> int:
         """Do with each dead letter what `fate_of` says; how many are gone."""
         gone = 0
@@ -564,6 +587,49 @@ class Queue:
 
 
 # --- records ----------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """The `Watch` port in memory: it looks at the jobs and messages themselves."""
+
+    def __init__(self, jobs: Jobs, queue: Queue, clock: Callable[[], float] = time.time) -> None:
+        self._jobs = jobs
+        self._queue = queue
+        self._clock = clock
+
+    def backlog(self) -> Backlog:
+        """What waits in the queue, and what it gave up."""
+        since = self._queue.waiting_since()
+        return Backlog(
+            depth=self._queue.depth(),
+            oldest_age=0.0 if since is None else self._clock() - since,
+            dead=len(self._queue.dead(limit=1_000_000).items),
+        )
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs are in each state."""
+        return dict(Counter(job.state for job in self._jobs.all()))
+
+    def working(self, *, limit: int = 100) -> list[Job]:
+        """Jobs that a worker has claimed."""
+        return [job for job in self._jobs.all() if job.claim is not None][:limit]
+
+    def failures(self, *, limit: int = 20) -> list[Trouble]:
+        """The newest failures."""
+        return [
+            Trouble(job_id=job.id, at=job.updated_at, code=job.failure.code, message=job.failure.message)
+            for job in self._jobs.ended[::-1]
+            if job.failure is not None
+        ][: min(limit, TROUBLES_KEPT)]
+
+    def minutes(self, since: float) -> list[Minute]:
+        """The minutes in which jobs ended."""
+        ends = Counter((job.updated_at // MINUTE * MINUTE, job.state) for job in self._jobs.ended)
+        return [
+            Minute(at=at, completed=ends[at, JobState.COMPLETED], failed=ends[at, JobState.FAILED])
+            for at in sorted({at for at, _ in ends if at >= since // MINUTE * MINUTE})
+            if ends[at, JobState.COMPLETED] or ends[at, JobState.FAILED]
+        ][-MINUTES_KEPT:]
 
 
 class Records:

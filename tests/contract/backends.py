@@ -7,17 +7,19 @@ import pytest
 
 from safelight import testing
 from safelight.backends.embedded import Embedded
-from safelight.ports import Blobs, DeadLetters, Inbox, Jobs, Links, Multiparts, Notices, Queue, Records
+from safelight.ports import Blobs, DeadLetters, Inbox, Jobs, Links, Multiparts, Notices, Queue, Records, Watch
 from safelight.testing import Clock
 
 FILES: Final = frozenset({"blobs", "links", "multiparts"})
 JOBS: Final = frozenset({"jobs", "notices", "records"})
 MESSAGES: Final = frozenset({"queue", "inbox", "dead_letters"})
 
+WATCH: Final = frozenset({"watch"})
+
 BACKENDS: Final = {
-    "memory": FILES | JOBS | MESSAGES,
-    "embedded": FILES | JOBS | MESSAGES,
-    "aws": FILES | JOBS | MESSAGES,  # on the emulator
+    "memory": FILES | JOBS | MESSAGES | WATCH,
+    "embedded": FILES | JOBS | MESSAGES | WATCH,
+    "aws": FILES | JOBS | MESSAGES | WATCH,  # on the emulator
     "seaweedfs": FILES,
     "dynamodb-local": JOBS,
     "elasticmq": MESSAGES,
@@ -34,6 +36,7 @@ DIFFERENCES: Final = {
     "strict fairness": "SQS hands out fairly only about, and its stand-ins not at all",
     "keeping what ran out": "SQS keeps hidden only what is hidden",
     "knowing when it died": "SQS does not say when it gave a message up, nor how often it was received before",
+    "counting every step": "the stream is read for ends alone, and old failures go by their age",
     "an outbox": "the stream of the table counts by itself what was delivered",
 }
 """What the servers do not have, and why. A test that is about such a thing says `needs(backend, …)`."""
@@ -63,6 +66,8 @@ class Backend(Protocol):
     def dead_letters(self) -> DeadLetters: ...
     @property
     def records(self) -> Records: ...
+    @property
+    def watch(self) -> Watch: ...
 
 
 class InMemory:
@@ -75,6 +80,7 @@ class InMemory:
         self.blobs, self.links, self.multiparts = ports.blobs, ports.links, ports.multiparts
         self.jobs, self.notices, self.records = ports.jobs, ports.notices, ports.records
         self.queue = self.inbox = self.dead_letters = testing.Queue(clock)
+        self.watch = testing.Watch(ports.jobs, self.queue, clock)  # type: ignore[arg-type] # they are in memory
 
 
 class OnDisk:
@@ -86,6 +92,7 @@ class OnDisk:
         self.blobs, self.links, self.multiparts = embedded.blobs, embedded.links, embedded.multiparts
         self.jobs, self.notices, self.records = embedded.jobs, embedded.notices, embedded.records
         self.queue, self.inbox, self.dead_letters = embedded.queue, embedded.inbox, embedded.dead_letters
+        self.watch = embedded.watch
 
 
 class RealClock(Clock):

@@ -70,6 +70,10 @@ class Journeys:
             self._ask(http, "DELETE", f"/jobs/{other['jobId']}")
             self._ask(http, "DELETE", f"/jobs/{made['jobId']}")
             self._nothing_left(made["jobId"])
+            self._bury()
+            assert len(self._ask(http, "GET", "/ops/dead-letters")["items"]) == 1
+            redriven = self._ask(http, "POST", "/ops/dead-letters/redrive", json={"all": True})["redriven"]
+            assert list(redriven.values()) == ["over"]
         self._end()
 
     def get_job_status(self) -> None:
@@ -82,6 +86,7 @@ class Journeys:
             batch = self._ask(http, "POST", "/batches", json={"files": [{"filename": "a.jpg"}]})
             self._ask(http, "GET", f"/batches/{batch['batchId']}")
             self._ask(http, "GET", "/health")
+            self._ask(http, "GET", "/ops")
         self._end()
 
     def preview(self) -> None:
@@ -239,6 +244,14 @@ class Journeys:
             self._check()
             raise Denied(answer.text)
         self._ask(http, "DELETE", f"/jobs/{job['jobId']}")
+
+    def _bury(self) -> None:
+        """A message that was given up on, of a job that is gone."""
+        key = "uploads/gone/a.jpg"
+        body = {"jobId": "gone", "s3Key": key, "bucket": self._uploads}
+        self._account.client("sqs").send_message(
+            QueueUrl=self._stack.outputs["DeadLetterQueueUrl"], MessageBody=json.dumps(body)
+        )
 
     def _silently(self, action: Callable[[], None]) -> None:
         """Do it while the bucket tells nobody."""

@@ -9,13 +9,14 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from tests.unit.pipeline import ME, Pipeline
 
+from safelight.callers import Scope
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.api.openapi import OPERATIONS, document
 from safelight.keys import Keys
 
 PIPELINE = Pipeline(auth="apikey")
 APP = create_app(PIPELINE.service, streaming=False)
-_, KEY = Keys(PIPELINE.ports.records, PIPELINE.clock).create(name=ME)
+_, KEY = Keys(PIPELINE.ports.records, PIPELINE.clock).create(name=ME, scopes=tuple(Scope))
 CONFIG = schemathesis.Config.from_dict(
     {
         "checks": {

@@ -10,7 +10,7 @@ from tests.support.servers import REGION
 
 from safelight.backends.aws.border import Clients
 from safelight.backends.aws.dead_letters import SqsDeadLetters
-from safelight.backends.aws.jobs import DynamoJobs
+from safelight.backends.aws.jobs import DynamoJobs, job_of
 from safelight.backends.aws.keys import Buckets
 from safelight.backends.aws.links import S3Links
 from safelight.backends.aws.parts import S3Multiparts
@@ -19,6 +19,7 @@ from safelight.backends.aws.s3 import S3Blobs
 from safelight.backends.aws.sqs import SqsInbox, SqsQueue
 from safelight.backends.aws.stream import notice_in
 from safelight.backends.aws.tables import jobs_table, records_table
+from safelight.backends.aws.watch import AwsWatch
 from safelight.model import DAY, Notice
 from safelight.testing import Clock
 
@@ -129,6 +130,31 @@ class OnAws:
     @cached_property
     def dead_letters(self) -> SqsDeadLetters:
         return SqsDeadLetters(self.clients, self.dead_letter_url, queue=self.queue)
+
+    @cached_property
+    def watch(self) -> "Told":
+        dead = SqsQueue(self.clients, self.dead_letter_url, bucket="uploads", clock=self.clock)
+        watch = AwsWatch(self.jobs, self.queue, dead, self.records, clock=self.clock)
+        return Told(watch, self.notices)
+
+
+class Told:
+    """The operator's view, kept as the notifier keeps it: by what the stream tells."""
+
+    def __init__(self, watch: AwsWatch, stream: "Stream") -> None:
+        self._watch = watch
+        self._stream = stream
+        self._noted: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        new = [
+            (notice, job_of(record["dynamodb"]["NewImage"]))
+            for record in self._stream.records()
+            if (notice := notice_in(record)) and notice.id not in self._noted
+        ]
+        self._noted |= {notice.id for notice, _ in new}
+        self._watch.note([job for _, job in new])
+        return getattr(self._watch, name)
 
 
 class Stream:

@@ -3,6 +3,7 @@
     border.py           clients, and AWS's errors in our words
     s3.py, links.py     files, and the URLs that clients use; parts.py for files that come in parts
     tables.py           the two tables; jobs.py and records.py keep things in them
+    watch.py            what operators see at a glance, and the tally that it is read from
     stream.py, sns.py   notices: from the jobs table's stream to a topic
     messages.py         what stands in a message; sqs.py sends and receives it, dead_letters.py is for people
 
@@ -15,7 +16,7 @@ from typing import Any
 
 from safelight.backends.aws.border import Clients
 from safelight.backends.aws.dead_letters import SqsDeadLetters
-from safelight.backends.aws.jobs import DynamoJobs
+from safelight.backends.aws.jobs import DynamoJobs, job_of
 from safelight.backends.aws.keys import Buckets
 from safelight.backends.aws.links import DOWNLOAD_SECONDS, S3Links
 from safelight.backends.aws.messages import decode
@@ -25,7 +26,8 @@ from safelight.backends.aws.s3 import S3Blobs
 from safelight.backends.aws.sns import SnsAnnouncer
 from safelight.backends.aws.sqs import SqsInbox, SqsQueue
 from safelight.backends.aws.stream import StreamedNotices, notice_in
-from safelight.model import DAY, Notice, Wake
+from safelight.backends.aws.watch import AwsWatch
+from safelight.model import DAY, Job, Notice, Wake
 from safelight.ports import Clock
 
 __all__ = ["Aws"]
@@ -60,6 +62,8 @@ class Aws:
         self.queue = SqsQueue(self.clients, queue_url, bucket=uploads_bucket, clock=clock)
         self.inbox = SqsInbox(self.clients, queue_url, clock=clock)
         self.dead_letters = SqsDeadLetters(self.clients, dead_letter_url, queue=self.queue)
+        dead = SqsQueue(self.clients, dead_letter_url, bucket=uploads_bucket, clock=clock)
+        self.watch = AwsWatch(self.jobs, self.queue, dead, self.records, clock=clock)
         self.announce = SnsAnnouncer(self.clients, topic_arn)
 
     def read_message(self, body: str) -> Wake | None:
@@ -70,6 +74,10 @@ class Aws:
     def notice_in(self, record: dict[str, Any]) -> Notice | None:
         """The notice that a record of the jobs table's stream carries, or None."""
         return notice_in(record)
+
+    def job_in(self, record: dict[str, Any]) -> Job:
+        """The job as a record of the stream that carries a notice has left it."""
+        return job_of(record["dynamodb"]["NewImage"])
 
     def close(self) -> None:
         """Stop receiving, give back what still arrives, and close every connection."""

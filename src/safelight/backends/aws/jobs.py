@@ -130,6 +130,12 @@ class DynamoJobs:
         due = [(job.due_at, job) for job in jobs if job.due_at is not None and job.due_at <= now]
         return [job for _, job in sorted(due, key=lambda each: each[0])]
 
+    def claimed(self, after: float, before: float, *, limit: int) -> Sequence[Job]:
+        """Claimed jobs that are due between these times: a claim makes its job due when it runs out."""
+        found = [each for shard in range(SHARDS) for each in self._due_in(shard, before, limit, after=after)]
+        jobs = self._read([job_id for _, job_id in sorted(found)[:limit]])
+        return [job for job in jobs if job.claim is not None]
+
     def known(self, job_ids: Sequence[str]) -> frozenset[str]:
         """Which of these jobs there are. A read costs by the size of the job, whatever is asked of it."""
         return frozenset(job.id for job in self._read(tuple(dict.fromkeys(job_ids))))
@@ -187,13 +193,19 @@ class DynamoJobs:
             return None
         return job_of(there) if there else self.get(job.id)
 
-    def _due_in(self, shard: int, now: float, limit: int) -> Sequence[tuple[float, str]]:
+    def _due_in(
+        self, shard: int, now: float, limit: int, *, after: float = 0.0
+    ) -> Sequence[tuple[float, str]]:
         with border("dynamodb:Query"):
             answer = self._db.query(
                 TableName=self._table,
                 IndexName=DUE,
-                KeyConditionExpression="dueShard = :shard AND dueAt <= :now",
-                ExpressionAttributeValues={":shard": {"N": str(shard)}, ":now": {"N": repr(now)}},
+                KeyConditionExpression="dueShard = :shard AND dueAt BETWEEN :after AND :now",
+                ExpressionAttributeValues={
+                    ":shard": {"N": str(shard)},
+                    ":after": {"N": repr(after)},
+                    ":now": {"N": repr(now)},
+                },
                 Limit=limit,
             )
         return [(float(item["dueAt"]["N"]), item["jobId"]["S"]) for item in answer["Items"]]

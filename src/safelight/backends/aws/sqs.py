@@ -55,11 +55,16 @@ class SqsQueue:
 
     def depth(self) -> int:
         """About how many messages wait or are in flight."""
+        return sum(self.waiting())
+
+    def waiting(self) -> tuple[int, int]:
+        """About how many messages wait, now or for later, and how many are in flight."""
         with border("sqs:GetQueueAttributes"):
             answer = self._clients.get("sqs").get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=list(_COUNTS)
             )
-        return sum(int(answer.get("Attributes", {}).get(name, 0)) for name in _COUNTS)
+        visible, in_flight, delayed = (int(answer.get("Attributes", {}).get(name, 0)) for name in _COUNTS)
+        return visible + delayed, in_flight
 
 
 class SqsInbox:

@@ -33,6 +33,7 @@ from safelight.backends.embedded.parts import Multiparts
 from safelight.backends.embedded.queue import Messages
 from safelight.backends.embedded.records import Records
 from safelight.backends.embedded.storage import Storage
+from safelight.backends.embedded.watch import Watch
 from safelight.errors import ConfigurationError, SafelightError
 from safelight.ports import Clock
 
@@ -78,6 +79,7 @@ class Embedded:
         self.jobs = Jobs(self._database, clock=clock, changed=self._announcer)
         self.notices = Notices(self._database)
         self.records = Records(self._database, clock=clock)
+        self.watch = Watch(self._database, clock=clock)
         self.queue = self.inbox = self.dead_letters = Messages(self._database, self._doorbell, clock=clock)
 
     @staticmethod

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from safelight.backends.embedded import watch
 from safelight.backends.embedded.database import Database, Transaction
 from safelight.cursors import pack, unpack
 from safelight.errors import JobNotFound
@@ -156,6 +157,7 @@ class Jobs:
                 "INSERT INTO notices (id, due_at, document) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
                 (notice.id, notice.at, _encode(notice)),
             )
+            watch.note(write, after)
         return True
 
 

@@ -68,4 +68,33 @@ CREATE TABLE records (
 CREATE INDEX records_by_expiry ON records (expires_at) WHERE expires_at IS NOT NULL;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_FIRST,)
+_WATCHED: Final = """
+CREATE TABLE job_counts (state TEXT NOT NULL PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO job_counts SELECT state, count(*) FROM jobs GROUP BY state;
+CREATE TRIGGER jobs_enter AFTER INSERT ON jobs BEGIN
+    INSERT INTO job_counts VALUES (NEW.state, 1) ON CONFLICT (state) DO UPDATE SET number = number + 1;
+END;
+CREATE TRIGGER jobs_change AFTER UPDATE OF state ON jobs WHEN OLD.state <> NEW.state BEGIN
+    UPDATE job_counts SET number = number - 1 WHERE state = OLD.state;
+    INSERT INTO job_counts VALUES (NEW.state, 1) ON CONFLICT (state) DO UPDATE SET number = number + 1;
+END;
+CREATE TRIGGER jobs_leave AFTER DELETE ON jobs BEGIN
+    UPDATE job_counts SET number = number - 1 WHERE state = OLD.state;
+END;
+CREATE TABLE ends (             -- how many jobs came to this end in this minute: Unix time, in minutes
+    minute INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (minute, state)
+) WITHOUT ROWID;
+CREATE TABLE failures (         -- the newest ones only
+    id INTEGER PRIMARY KEY,
+    job_id TEXT NOT NULL,
+    at REAL NOT NULL,
+    code TEXT NOT NULL,
+    message TEXT NOT NULL
+);
+CREATE INDEX messages_waiting ON messages (visible_at) WHERE ready = 1;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_FIRST, _WATCHED)

@@ -3,6 +3,7 @@
 app        the factory and its routes
 jobs       uploads and jobs: request → use case → answer
 events     a job's changes as Server-Sent Events
+ops        for operators: figures, and dead letters
 previews   a file and a recipe in, a drawn output back
 about      recipes, health and the API's description
 console    the built pages for browsers, beside the API

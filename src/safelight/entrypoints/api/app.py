@@ -8,7 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from safelight.config import Settings
-from safelight.entrypoints.api import about, auth, batches, events, jobs, parts, previews, problems
+from safelight.entrypoints.api import about, auth, batches, events, jobs, ops, parts, previews, problems
 from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal
 from safelight.entrypoints.api.headers import AnswerHeaders
 from safelight.entrypoints.api.requests import MAX_BODY
@@ -22,6 +22,7 @@ ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
     batches.Batches,
     jobs.Jobs,
     events.listen,
+    ops.Ops,
     about.get_about,
     about.list_recipes,
     about.get_recipe,

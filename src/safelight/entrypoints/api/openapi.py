@@ -298,6 +298,18 @@ OPERATIONS: Final[dict[str, Operation]] = {
             errors.PreviewsBusy,
         ),
     ),
+    "get_ops": Operation(answers={200: Answer("How it is doing.", views.OpsView)}),
+    "list_dead_letters": Operation(
+        query=requests.PageQuery,
+        answers={200: Answer("A part of the dead letters.", views.DeadLettersView)},
+        errors=(errors.InvalidRequest,),
+    ),
+    "redrive_dead_letters": Operation(
+        body=requests.RedriveBody,
+        body_required=True,
+        answers={200: Answer("What was done.", views.RedrivenView)},
+        errors=(errors.InvalidRequest,),
+    ),
     "get_about": Operation(answers={200: Answer("A Safelight.", views.AboutView)}),
     "list_recipes": Operation(answers={200: Answer("All of them.", views.RecipesView)}),
     "get_recipe": Operation(

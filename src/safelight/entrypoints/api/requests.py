@@ -251,6 +251,32 @@ class RenderBody(
     recipe: RecipeField = None
 
 
+class PageQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which part of a listing."""
+
+    limit: Annotated[
+        Annotated[int, Meta(ge=1, le=100)],
+        Meta(description="How many at most.", extra={"expected": "a whole number from 1 to 100"}),
+    ] = 50
+    cursor: Annotated[
+        Annotated[str, Meta(max_length=1024)] | UnsetType,
+        Meta(
+            description="Where to go on: the `nextCursor` of the part before.",
+            extra={"expected": "the nextCursor of an earlier answer"},
+        ),
+    ] = UNSET
+
+
+class RedriveBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
+    """Which dead letters to redrive: some, or all."""
+
+    job_ids: Annotated[
+        Annotated[list[Annotated[str, Meta(max_length=128)]], Meta(max_length=1000)] | None,
+        Meta(description="Those of these jobs.", extra={"expected": "at most 1000 ids of jobs"}),
+    ] = None
+    all: Annotated[bool, Meta(description="All of them.", extra={"expected": "true or false"})] = False
+
+
 class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Which jobs to list."""
 

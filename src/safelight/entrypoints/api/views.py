@@ -1,13 +1,14 @@
 """What clients get: a job and its upload as JSON. The six fields of the first contract are always there."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from safelight.dead_letters import Case, Redriven
 from safelight.model import Job, JobState, Stage, timestamp
 from safelight.multipart import Parts, count_of
-from safelight.ports import LINKS_SIGNED_EVERY, UploadLink
+from safelight.ports import LINKS_SIGNED_EVERY, Page, UploadLink
 from safelight.service import Service
 
 Time = Annotated[
@@ -245,6 +246,109 @@ class RecipesView(View, frozen=True):
     default: Annotated[str, Meta(description="The recipe of requests that name none.")]
 
 
+class QueueView(View, frozen=True):
+    """What waits."""
+
+    depth: Annotated[int, Meta(description="About how many messages wait or are in a worker's hands.")]
+    oldest_age_seconds: Annotated[
+        float | None,
+        Meta(
+            description="For how long the oldest could have been taken; null where the queue does not tell."
+        ),
+    ]
+
+
+class WorkerView(View, frozen=True):
+    """A worker that has a job."""
+
+    name: str
+    job: Annotated[str, Meta(description="The id of the job.")]
+    since: Annotated[Time, Meta(description="When it took the job.")]
+
+
+class CountView(View, frozen=True):
+    """How many there are."""
+
+    count: int
+
+
+class TroubleView(View, frozen=True):
+    """A job that FAILED. It may be gone meanwhile."""
+
+    job_id: str
+    at: Time
+    code: str
+    message: str
+
+
+class TroublesView(View, frozen=True):
+    """Jobs that FAILED."""
+
+    recent: Annotated[tuple[TroubleView, ...], Meta(description="The newest first.")]
+
+
+class MinuteView(View, frozen=True):
+    """How many jobs ended in a minute."""
+
+    minute: Annotated[Time, Meta(description="When the minute began.")]
+    completed: int
+    failed: int
+
+
+class OpsView(View, frozen=True):
+    """How this Safelight is doing."""
+
+    queue: QueueView
+    workers: Annotated[
+        tuple[WorkerView, ...], Meta(description="Those that have a job; idle ones say nothing.")
+    ]
+    jobs: Annotated[
+        dict[JobState, int],
+        Meta(
+            description="How many jobs are in each state. On AWS, the messages that wait and that are worked on, and "
+            "how many jobs ever came to each end."
+        ),
+    ]
+    dead_letters: CountView
+    failures: TroublesView
+    throughput: Annotated[
+        tuple[MinuteView, ...],
+        Meta(description="The minutes of the last hour in which jobs ended, oldest first."),
+    ]
+
+
+class DeadLetterView(View, frozen=True):
+    """A message that the queue gave up on, and the job that it was about."""
+
+    job_id: Annotated[str, Meta(description="The job's id, or a name for what is no job's message.")]
+    died_at: Time
+    received: Annotated[int, Meta(description="How often it was handed out.")]
+    reason: Annotated[str, Meta(description="Why, as well as is known.")]
+    status: Annotated[JobState | None, Meta(description="The job's state; null if it is gone.")]
+    owner: str | None
+
+
+class DeadLettersView(View, frozen=True):
+    """A part of the dead letters."""
+
+    items: tuple[DeadLetterView, ...]
+    next_cursor: Annotated[
+        str | None, Meta(description="Asks for the next part as `cursor`; null at the end.")
+    ]
+
+
+class RedrivenView(View, frozen=True):
+    """What was done about dead letters."""
+
+    redriven: Annotated[
+        dict[str, Redriven],
+        Meta(
+            description="By job: `sent` again; `retried`, because the job had FAILED; `over`, because the job needs "
+            "nothing any more; `kept`, because it is no job's message."
+        ),
+    ]
+
+
 class AboutView(View, frozen=True):
     """What answers here, and where to read on."""
 
@@ -369,3 +473,57 @@ def etag(job: Job, now: float) -> str:
     "not modified" holds URLs that still work. Weak: it stands for what the job is, not for bytes."""
     window = f".{int(now // LINKS_SIGNED_EVERY)}" if job.state is JobState.COMPLETED else ""
     return f'W/"{job.revision}{window}"'
+
+
+THROUGHPUT_SHOWN: Final = 3600.0
+"""Seconds of throughput that an operator is shown."""
+
+
+def view_ops(service: Service) -> OpsView:
+    """How this Safelight is doing."""
+    watch = service.ports.watch
+    backlog, counts = watch.backlog(), watch.counts()
+    return OpsView(
+        queue=QueueView(depth=backlog.depth, oldest_age_seconds=backlog.oldest_age),
+        workers=tuple(
+            WorkerView(name=job.claim.worker, job=job.id, since=timestamp(_taken(job)))
+            for job in watch.working()
+            if job.claim is not None
+        ),
+        jobs={state: counts.get(state, 0) for state in JobState},
+        dead_letters=CountView(count=backlog.dead),
+        failures=TroublesView(
+            recent=tuple(
+                TroubleView(job_id=one.job_id, at=timestamp(one.at), code=one.code, message=one.message)
+                for one in watch.failures()
+            )
+        ),
+        throughput=tuple(
+            MinuteView(minute=timestamp(one.at), completed=one.completed, failed=one.failed)
+            for one in watch.minutes(service.ports.clock() - THROUGHPUT_SHOWN)
+        ),
+    )
+
+
+def _taken(job: Job) -> float:
+    """When the attempt that is under way began."""
+    began = (moment.at for moment in reversed(job.timeline) if moment.state is JobState.PROCESSING)
+    return next(began, job.updated_at)
+
+
+def view_dead_letters(page: Page[Case]) -> DeadLettersView:
+    """A part of the dead letters."""
+    return DeadLettersView(
+        items=tuple(
+            DeadLetterView(
+                job_id=case.letter.wake.job_id,
+                died_at=timestamp(case.letter.died_at),
+                received=case.letter.received,
+                reason=case.reason,
+                status=case.job.state if case.job else None,
+                owner=case.job.owner if case.job else None,
+            )
+            for case in page.items
+        ),
+        next_cursor=page.cursor,
+    )

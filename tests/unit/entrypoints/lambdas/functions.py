@@ -1,6 +1,7 @@
 """The functions on ports in memory, and the events that AWS would hand to them."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -38,6 +39,7 @@ class OnAws(Pipeline):
         self.previews = Previews(self.settings, lambda _: self.ports.renderer)
         self.told: list[Notice] = []
         self.deaf = False
+        self.counted = 0
 
     def read_message(self, body: str) -> Wake | None:
         """Ours are JSON objects with a jobId."""
@@ -51,6 +53,10 @@ class OnAws(Pipeline):
         state = record["dynamodb"].get("state")
         number = record["dynamodb"]["SequenceNumber"]
         return state and Notice(id=f"n{number}", job_id="j1", owner="me", state=JobState(state), at=1.0)
+
+    def note_ends(self, records: Sequence[dict[str, Any]]) -> None:
+        """Count them."""
+        self.counted += len(records)
 
     def announce(self, notice: Notice) -> None:
         """Remember, or fail."""

@@ -1,0 +1,133 @@
+"""What an operator sees at a glance: the queues' own counts, the index of due jobs, and a tally of ends.
+
+DynamoDB can not count cheaply, so who reads the table's stream (the notifier) keeps the tally, in the records table:
+
+    pk ops-minutes      sk the minute             how many jobs came to which end in it; kept for a day
+    pk ops-totals       sk all                    the same from the beginning on
+    pk ops-failures     sk newest first           why jobs FAILED; kept for a week
+
+One read and one write each for a batch of up to 100 ends, and none on the way of an upload. The stream tells at least
+once: a batch that is told again counts again.
+
+Actions: to look `sqs:GetQueueAttributes` on both queues, `dynamodb:Query` on the index `due` and the records table,
+`BatchGetItem` on the jobs table, `GetItem` on the records table; to keep the tally `GetItem` and `PutItem` there.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import msgspec
+
+from safelight.backends.aws.jobs import DynamoJobs
+from safelight.backends.aws.records import DynamoRecords
+from safelight.backends.aws.sqs import SqsQueue
+from safelight.errors import RecordConflict
+from safelight.model import DAY, MINUTE, Job, JobState
+from safelight.ports import MINUTES_KEPT, TROUBLES_KEPT, Backlog, Clock, Minute, Record, Trouble
+
+MINUTES: Final = "ops-minutes"
+TOTALS: Final = "ops-totals"
+FAILURES: Final = "ops-failures"
+
+FAILURES_KEPT_FOR: Final = 7 * DAY
+
+LONGEST_CLAIM: Final = 15 * MINUTE
+"""A claim that is alive runs out within this time: by it the jobs in work are found among those that are due."""
+
+_TRIES: Final = 10
+_counts: Final = msgspec.json.Decoder(dict[JobState, int]).decode
+_trouble: Final = msgspec.json.Decoder(Trouble).decode
+
+
+class AwsWatch:
+    """`ports.Watch`."""
+
+    def __init__(
+        self, jobs: DynamoJobs, queue: SqsQueue, dead: SqsQueue, records: DynamoRecords, *, clock: Clock
+    ) -> None:
+        self._jobs = jobs
+        self._queue = queue
+        self._dead = dead
+        self._records = records
+        self._clock = clock
+
+    def backlog(self) -> Backlog:
+        """What waits in the queue, and what it gave up. SQS tells its age to CloudWatch only."""
+        return Backlog(depth=self._queue.depth(), oldest_age=None, dead=self._dead.depth())
+
+    def counts(self) -> dict[JobState, int]:
+        """The queue's messages, and how many jobs ever came to each end."""
+        waiting, in_hand = self._queue.waiting()
+        record = self._records.get(TOTALS, "all")
+        ended = {} if record is None else _counts(record.value)
+        return {JobState.PENDING: waiting, JobState.PROCESSING: in_hand, **ended}
+
+    def working(self, *, limit: int = 100) -> list[Job]:
+        """Jobs that a worker has claimed."""
+        now = self._clock()
+        return [*self._jobs.claimed(now, now + LONGEST_CLAIM, limit=limit)]
+
+    def failures(self, *, limit: int = 20) -> list[Trouble]:
+        """The newest failures."""
+        page = self._records.list(FAILURES, limit=min(limit, TROUBLES_KEPT))
+        return [_trouble(record.value) for record in page.items]
+
+    def minutes(self, since: float) -> list[Minute]:
+        """The minutes in which jobs ended."""
+        first = max(since, self._clock() - MINUTES_KEPT * MINUTE)
+        found = []
+        for record in self._minutes():
+            at, ends = float(record.key) * MINUTE, _counts(record.value)
+            completed, failed = ends.get(JobState.COMPLETED, 0), ends.get(JobState.FAILED, 0)
+            if at >= first // MINUTE * MINUTE and (completed or failed):
+                found.append(Minute(at=at, completed=completed, failed=failed))
+        return found
+
+    def _minutes(self) -> Iterable[Record]:
+        cursor = None
+        while True:
+            page = self._records.list(MINUTES, cursor=cursor, limit=1000)
+            yield from page.items
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    # --- the tally ---
+
+    def note(self, ended: Sequence[Job]) -> None:
+        """Count jobs that have ended."""
+        by_minute: dict[int, Counter[JobState]] = {}
+        for job in ended:
+            by_minute.setdefault(int(job.updated_at // MINUTE), Counter())[job.state] += 1
+        for minute, ends in by_minute.items():
+            self._add(MINUTES, f"{minute:010d}", ends, expires_at=(minute + MINUTES_KEPT) * MINUTE)
+        if ended:
+            self._add(TOTALS, "all", sum(by_minute.values(), Counter()), expires_at=None)
+        for job in ended:
+            if job.failure is not None:
+                trouble = Trouble(
+                    job_id=job.id, at=job.updated_at, code=job.failure.code, message=job.failure.message
+                )
+                key = f"{10**13 - int(job.updated_at * 1000):013d}.{job.id}"
+                expires_at = job.updated_at + FAILURES_KEPT_FOR
+                self._records.put(FAILURES, key, msgspec.json.encode(trouble), expires_at=expires_at)
+
+    def _add(self, partition: str, key: str, ends: Counter[JobState], *, expires_at: float | None) -> None:
+        for attempt in range(_TRIES):
+            record = self._records.get(partition, key)
+            before = Counter({} if record is None else _counts(record.value))
+            try:
+                self._records.put(
+                    partition,
+                    key,
+                    msgspec.json.encode(dict(before + ends)),
+                    expected=0 if record is None else record.version,
+                    expires_at=expires_at,
+                )
+            except RecordConflict:  # a stream has several shards, and each its own reader
+                time.sleep(0.01 * attempt)
+                continue
+            return
+        raise RecordConflict
