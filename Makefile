@@ -77,6 +77,7 @@ check: $(READY) ## Lint, formatting, types, layers, docs in step with the code
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python scripts/operations.py --check
 
 faults: $(READY) ## Break Safelight in every known way, and see the tests notice: prints the table
 	$(BIN)/python -m tests.faults.mutants
