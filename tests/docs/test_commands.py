@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
 from tests.journeys.serving import READY, environment, image, until
 from tests.support import pages, servers
 from tests.support.pages import SHELL, Block, Shell
@@ -159,6 +160,8 @@ def test_recipes_can_be_used(block: Block, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(block.text, encoding="utf-8")
     (tmp_path / "beach.jpg").write_bytes(image())
+    (tmp_path / "assets").mkdir()
+    Image.new("RGBA", (40, 20), "#00808080").save(tmp_path / "assets/logo.png")
     command = [
         sys.executable,
         "-m",
@@ -169,7 +172,12 @@ def test_recipes_can_be_used(block: Block, tmp_path: Path) -> None:
         str(recipe),
     ]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=50
+        command,
+        cwd=tmp_path,
+        env=environment() | {"SAFELIGHT_ASSETS": str(tmp_path / "assets")},
+        capture_output=True,
+        text=True,
+        timeout=50,
     )
     assert done.returncode == 0, done.stderr
     made = list((tmp_path / "safelight-out").iterdir())
