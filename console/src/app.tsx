@@ -10,7 +10,9 @@ import { Announcer } from "./parts/announce";
 import { Lamp } from "./parts/brand";
 import { Icon } from "./parts/icon";
 import { KeyDialog } from "./parts/key";
+import { Title } from "./parts/title";
 import { Trouble } from "./parts/trouble";
+import { online } from "./online";
 import { path, to, words } from "./router";
 import { dark, setTheme, theme } from "./theme";
 import { standing } from "./uploads/rate";
@@ -69,9 +71,9 @@ function Page() {
   }
   return (
     <div class="page nothing">
-      <h1 id="title" tabIndex={-1}>
+      <Title>
         {t("nothingHere")}
-      </h1>
+      </Title>
       <a class="button" href={to()}>
         {t("develop")}
       </a>
@@ -146,18 +148,6 @@ function ThemeButton() {
 
 /** A line that is there only while the network is not. */
 function Connection() {
-  const online = useSignal(navigator.onLine);
-  useEffect(() => {
-    const look = (): void => {
-      online.value = navigator.onLine;
-    };
-    window.addEventListener("online", look);
-    window.addEventListener("offline", look);
-    return () => {
-      window.removeEventListener("online", look);
-      window.removeEventListener("offline", look);
-    };
-  }, []);
   return (
     <div role="status" aria-live="polite">
       {!online.value && <p class="offline">{t("offlineWords")}</p>}
@@ -165,18 +155,11 @@ function Connection() {
   );
 }
 
-/** Each page has its title, and whoever comes to it by keyboard begins at its heading. */
+/** Each page has its title. */
 function useTitle(): void {
-  const first = useRef(true);
   const name = words.value[0] ?? "";
   useEffect(() => {
     const titles: Record<string, string> = { "": t("develop"), jobs: t("jobs"), recipes: t("recipes"), operations: t("operations") };
     document.title = `${titles[name] ?? t("nothingHere")} · Safelight`;
-    if (first.current) {
-      first.current = false;
-      return;
-    }
-    window.scrollTo(0, 0);
-    requestAnimationFrame(() => document.getElementById("title")?.focus({ preventScroll: true }));
-  }, [path.value, language.value]);
+  }, [name, language.value]);
 }

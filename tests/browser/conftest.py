@@ -3,16 +3,11 @@ one."""
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 from tests.journeys.serving import Server
-
-ROOT = Path(__file__).parents[2]
-SHOTS = ROOT / "build/console"
-"""Where the screenshots go, for people to look at."""
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +76,3 @@ def page(context: BrowserContext, served: Server) -> Iterator[Page]:
     yield page
     assert watched.errors == []
     assert watched.hosts == {urlsplit(served.url).netloc}
-
-
-def shoot(page: Page, name: str) -> None:
-    """Keep a picture of the page."""
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SHOTS / f"{name}.png")

@@ -5,15 +5,9 @@ from pathlib import Path
 
 import httpx
 from playwright.sync_api import Page, expect
-from tests.browser.conftest import shoot
+from tests.browser.pages import choose, shoot
 from tests.browser.scenes import photo
 from tests.journeys.serving import Server, decoded
-
-
-def choose(page: Page, *files: tuple[str, bytes]) -> None:
-    """Choose files as a reader does, in the browser's own dialog."""
-    payloads = [{"name": name, "mimeType": "image/jpeg", "buffer": body} for name, body in files]
-    page.locator("input[type=file]").first.set_input_files(payloads)  # type: ignore[arg-type]  # its types want literals
 
 
 def test_a_photo_is_uploaded_watched_compared_and_downloaded(

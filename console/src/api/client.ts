@@ -1,7 +1,7 @@
 // The API's calls. Every failure is a `Problem` with a sentence to show and a code.
 
 import { address, key, keyWanted } from "./config";
-import type { Job, NamedRecipe, Operations, Page, Parts, Recipe, Recipes, State, Upload } from "./types";
+import type { DeadLetter, Job, NamedRecipe, Operations, Page, Parts, Recipe, Recipes, State, Upload } from "./types";
 
 /** Why a request was not carried out. `code` is the API's, or `offline` when nothing answered. */
 export class Problem extends Error {
@@ -106,6 +106,6 @@ export const api = {
   preview: async (form: FormData, signal?: AbortSignal): Promise<Blob> =>
     (await request("preview", { method: "POST", body: form, headers: { Accept: "image/*, application/problem+json" }, signal })).blob(),
   operations: (signal?: AbortSignal) => json<Operations>("ops", { signal }),
-  deadLetters: () => json<{ items: Record<string, unknown>[] }>("ops/dead-letters"),
-  redrive: () => json<Record<string, number>>("ops/dead-letters/redrive", { method: "POST", json: {} }),
+  deadLetters: () => json<Page<DeadLetter>>("ops/dead-letters"),
+  redrive: () => json<{ redriven: Record<string, string> }>("ops/dead-letters/redrive", { method: "POST", json: { all: true } }),
 };

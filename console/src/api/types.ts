@@ -70,11 +70,18 @@ export interface Upload {
   multipart?: Multipart | null;
 }
 
+export interface PartLink {
+  partNumber: number;
+  url: string;
+  headers: Record<string, string>;
+}
+
 export interface Parts {
   partSize: number;
-  parts: { partNumber: number; url: string }[];
+  parts: PartLink[];
   uploaded: { partNumber: number; size: number; etag: string }[];
   next: number | null;
+  expiresIn: number;
 }
 
 /** A recipe as it is sent: an object in the form of `/recipes/schema.json`. */
@@ -93,19 +100,28 @@ export interface Recipes {
 
 export interface Operations {
   queue: { depth: number; oldestAgeSeconds: number | null };
-  workers: Record<string, unknown>[];
+  /** Those that have a job. */
+  workers: { name: string; job: string; since: string }[];
   jobs: Partial<Record<State, number>>;
   deadLetters: { count: number };
   failures: { recent: Failure[] };
+  /** Of the last hour, the minutes in which jobs ended. */
   throughput: { minute: string; completed: number; failed: number }[];
 }
 
 export interface Failure {
-  jobId?: string;
-  at?: string;
-  code?: string;
-  message?: string;
-  filename?: string;
+  jobId: string;
+  at: string;
+  code: string;
+  message: string;
+}
+
+export interface DeadLetter {
+  jobId: string;
+  diedAt: string;
+  received: number;
+  reason: string;
+  status: State | null;
 }
 
 export const ended = (state: State): boolean => state !== "PENDING" && state !== "PROCESSING";

@@ -91,5 +91,9 @@ export function ago(iso: string): string {
 export const clock = (iso: string): string =>
   new Intl.DateTimeFormat(language.value, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 }).format(new Date(iso));
 
+/** The time of day by hours and minutes. */
+export const hour = (iso: string): string =>
+  new Intl.DateTimeFormat(language.value, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(iso));
+
 export const moment = (iso: string): string =>
   new Intl.DateTimeFormat(language.value, { dateStyle: "medium", timeStyle: "medium" }).format(new Date(iso));

@@ -10,6 +10,7 @@ import { RecipePicker } from "../parts/recipe-picker";
 import { Standing } from "../parts/standing";
 import { chosenRecipe } from "../recipes/chosen";
 import { add, clear, entries, jobOf, refusals } from "../uploads/sheet";
+import { Title } from "../parts/title";
 import { Drop, Scene } from "../parts/drop";
 import { ended } from "../api/types";
 
@@ -27,9 +28,9 @@ export function Develop() {
       <Drop take={take}>
         {empty && <Scene />}
         <div class="invite">
-          <h1 id="title" tabIndex={-1}>
+          <Title>
             {empty ? t("developTitle") : t("developMore")}
-          </h1>
+          </Title>
           {empty && <p class="lead">{t("developLead")}</p>}
         </div>
         <div class="chooser">

@@ -15,6 +15,7 @@ import { Outputs } from "../parts/outputs";
 import { Shell } from "../parts/shell";
 import { StateMark, stageWords } from "../parts/state";
 import { Timeline } from "../parts/timeline";
+import { Title } from "../parts/title";
 import { Trouble } from "../parts/trouble";
 import { go, to } from "../router";
 import { forget, kept } from "../uploads/prints";
@@ -32,9 +33,9 @@ export default function JobPage({ id }: { id: string }) {
   if (!job) {
     return (
       <div class="page">
-        <h1 id="title" tabIndex={-1} class={loaded.error ? "" : "unseen"}>
+        <Title unseen={!loaded.error}>
           {loaded.error instanceof Problem && loaded.error.status === 404 ? t("noSuchJob") : t("job")}
-        </h1>
+        </Title>
         {loaded.error ? <Trouble error={loaded.error} again={loaded.again} /> : <p class="skeleton" aria-busy="true" />}
       </div>
     );
@@ -46,9 +47,9 @@ export default function JobPage({ id }: { id: string }) {
           <p class="crumb">
             <a href={to("jobs")}>{t("jobs")}</a>
           </p>
-          <h1 id="title" tabIndex={-1}>
+          <Title>
             <bdi>{job.source.filename}</bdi>
-          </h1>
+          </Title>
           <p class="fine">
             <StateMark state={job.status} /> {!ended(job.status) && stageWords(job)} <time dateTime={job.createdAt}>{moment(job.createdAt)}</time>
           </p>

@@ -9,6 +9,7 @@ import { jobSignal, learn, watch } from "../jobs/watch";
 import { Icon } from "../parts/icon";
 import { JobThumb } from "../parts/job-thumb";
 import { StateMark, stageWords } from "../parts/state";
+import { Title } from "../parts/title";
 import { Trouble } from "../parts/trouble";
 import { to } from "../router";
 
@@ -21,9 +22,9 @@ export default function Jobs() {
   return (
     <div class="page">
       <header class="page-head">
-        <h1 id="title" tabIndex={-1}>
+        <Title>
           {t("jobs")}
-        </h1>
+        </Title>
         <form class="search" role="search" onSubmit={(event) => event.preventDefault()}>
           <Icon name="search" />
           <input

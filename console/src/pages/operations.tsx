@@ -8,6 +8,7 @@ import { announce } from "../parts/announce";
 import { Icon } from "../parts/icon";
 import { StateMark } from "../parts/state";
 import { Throughput } from "../parts/throughput";
+import { Title } from "../parts/title";
 import { Trouble } from "../parts/trouble";
 import { to } from "../router";
 import { useLoaded } from "../use";
@@ -22,9 +23,9 @@ export default function Operations() {
   return (
     <div class="page">
       <header class="page-head">
-        <h1 id="title" tabIndex={-1}>
+        <Title>
           {t("operations")}
-        </h1>
+        </Title>
         <p class="fine">{t("operationsLead")}</p>
       </header>
       {absent ? <p class="nothing">{t("noOperations")}</p> : error !== null && <Trouble error={error} again={loaded.again} />}
@@ -35,16 +36,15 @@ export default function Operations() {
 
 function Board({ view, again }: { view: View; again: () => void }) {
   const { queue, workers, deadLetters } = view;
-  const busy = workers.filter((worker) => worker.busy === true || worker.state === "busy" || worker.jobId).length;
   return (
     <>
       <dl class="tiles">
         <Tile name={t("queueLength")} value={number(queue.depth)} />
         <Tile name={t("oldestWaits")} value={queue.oldestAgeSeconds ? duration(queue.oldestAgeSeconds) : "–"} warn={(queue.oldestAgeSeconds ?? 0) > 60} />
-        <Tile name={t("workers")} value={number(workers.length)} note={busy ? t("busy", { n: busy }) : t("idle")} />
+        <Tile name={t("workersBusy")} value={number(workers.length)} />
         <Tile name={t("deadLetters")} value={number(deadLetters.count)} warn={deadLetters.count > 0} />
       </dl>
-      <Throughput minutes={view.throughput} />
+      <Throughput told={view.throughput} />
       <div class="board">
         <States counts={view.jobs} />
         <Failures view={view} />
@@ -91,19 +91,30 @@ function Failures({ view }: { view: View }) {
       <h2 id="failures-title">{t("recentFailures")}</h2>
       {recent.length === 0 && <p class="fine">{t("noFailures")}</p>}
       <ul class="failures">
-        {recent.map((failure, index) => (
-          <li key={failure.jobId ?? index}>
+        {recent.map(({ jobId, at, code, message }) => (
+          <li key={`${jobId}${at}`}>
             <p>
-              {failure.jobId ? <a href={to("jobs", failure.jobId)}>{failure.filename ?? failure.jobId.slice(0, 8)}</a> : (failure.filename ?? "?")}{" "}
-              <code>{failure.code}</code> {failure.at && <time class="fine" dateTime={failure.at}>{ago(failure.at)}</time>}
+              <JobLink id={jobId} /> <code>{code}</code>{" "}
+              <time class="fine" dateTime={at}>
+                {ago(at)}
+              </time>
             </p>
             <p class="fine" dir="auto">
-              {failure.message}
+              {message}
             </p>
           </li>
         ))}
       </ul>
     </section>
+  );
+}
+
+/** A job by the beginning of its id. */
+function JobLink({ id }: { id: string }) {
+  return (
+    <a href={to("jobs", id)} title={id}>
+      <bdi>{id.slice(0, 8)}</bdi>
+    </a>
   );
 }
 
@@ -113,13 +124,15 @@ function Workers({ workers }: { workers: View["workers"] }) {
       <h2 id="workers-title">{t("workers")}</h2>
       {workers.length === 0 && <p class="fine">{t("noWorkers")}</p>}
       <ul class="workers">
-        {workers.map((worker, index) => (
-          <li key={String(worker.name ?? worker.id ?? index)}>
-            {Object.entries(worker).map(([name, value]) => (
-              <span key={name}>
-                <span class="fine">{name}</span> <bdi>{typeof value === "object" ? JSON.stringify(value) : String(value)}</bdi>
-              </span>
-            ))}
+        {workers.map(({ name, job, since }) => (
+          <li key={name}>
+            <strong>
+              <bdi>{name}</bdi>
+            </strong>
+            <JobLink id={job} />
+            <time class="fine" dateTime={since}>
+              {ago(since)}
+            </time>
           </li>
         ))}
       </ul>
@@ -128,7 +141,7 @@ function Workers({ workers }: { workers: View["workers"] }) {
 }
 
 function DeadLetters({ count, again }: { count: number; again: () => void }) {
-  const letters = useLoaded(async () => (count > 0 ? await api.deadLetters() : { items: [] }), [count]);
+  const letters = useLoaded(async () => (count > 0 ? (await api.deadLetters()).items : []), [count]);
   const busy = useSignal(false);
   const error = useSignal<unknown>(null);
   const redrive = async (): Promise<void> => {
@@ -155,10 +168,18 @@ function DeadLetters({ count, again }: { count: number; again: () => void }) {
       </header>
       <p class="fine">{t(count > 0 ? "deadLettersWords" : "noDeadLetters")}</p>
       {error.value !== null && <Trouble error={error.value} />}
-      <ul class="letters">
-        {letters.value?.items.map((letter, index) => (
-          <li key={index}>
-            <pre dir="ltr">{JSON.stringify(letter, null, 1)}</pre>
+      <ul class="failures">
+        {letters.value?.map((letter) => (
+          <li key={letter.jobId}>
+            <p>
+              <JobLink id={letter.jobId} /> {letter.status && <StateMark state={letter.status} />}{" "}
+              <time class="fine" dateTime={letter.diedAt}>
+                {ago(letter.diedAt)}
+              </time>
+            </p>
+            <p class="fine" dir="auto">
+              {letter.reason}
+            </p>
           </li>
         ))}
       </ul>

@@ -7,6 +7,7 @@ import { t } from "../i18n";
 import { announce } from "../parts/announce";
 import { Icon } from "../parts/icon";
 import { Preview } from "../parts/preview";
+import { Title } from "../parts/title";
 import { Trouble } from "../parts/trouble";
 import { choose, chosen, discard, load, named, own, save } from "../recipes/chosen";
 import { edit, type Editor, type Placed } from "../recipes/editor";
@@ -35,9 +36,9 @@ export default function RecipesPage({ name }: { name: string }) {
     <div class="page recipes-page">
       <header class="page-head">
         <div>
-          <h1 id="title" tabIndex={-1}>
+          <Title>
             {t("recipes")}
-          </h1>
+          </Title>
           <p class="fine">{t("recipesLead")}</p>
         </div>
         <a class="button" href={to("recipes", "own:new")}>
@@ -143,7 +144,7 @@ function Bench({ name, schema, check }: { name: string; schema: Record<string, u
             <>
               <label class="field">
                 <span>{t("recipeName")}</span>
-                <input required pattern="[a-z][a-z0-9_-]{0,39}" maxLength={40} value={title.value} placeholder={t("recipeNameHint")} onInput={(event) => (title.value = event.currentTarget.value)} />
+                <input required pattern="[a-z][a-z0-9_\-]{0,39}" maxLength={40} value={title.value} placeholder={t("recipeNameHint")} onInput={(event) => (title.value = event.currentTarget.value)} />
               </label>
               <button type="submit" class="button primary" disabled={!good || !title.value}>
                 {t("keepAndUse")}

@@ -41,46 +41,46 @@ export function Drop({ take, children }: { take: (files: Iterable<File>) => void
   return <section class={over ? "drop over" : "drop"}>{children}</section>;
 }
 
-/** The darkroom: a lamp over a line of prints. */
+/** The prints on the line: where each hangs, how it is turned, and how far it has come. */
+const PRINTS = [
+  { x: 96, y: 176, turn: 6, shown: 0.06, shape: "M-40 24l24-30 20 20 16-14 20 18v10h-80z" },
+  { x: 228, y: 190, turn: -2, shown: 0.3, shape: "M-40 28v-14q20-16 40-4t40-10v28z" },
+  { x: 360, y: 195, turn: 1.5, shown: 0.55, shape: "M-40 28v-8l18-26 14 16 12-10 36 22v6z" },
+  { x: 492, y: 190, turn: -3, shown: 0.8, shape: "M-40 28v-20q26 8 40-6t40 2v24z" },
+  { x: 624, y: 176, turn: 4, shown: 1, shape: "M-40 28v-12l22-22 18 18 14-10 26 22v4z" },
+];
+
+/** The darkroom: under the lamp, prints on a line come out one after the other. */
 export function Scene() {
   return (
-    <svg class="scene" viewBox="0 0 640 260" aria-hidden="true" focusable="false">
+    <svg class="scene" viewBox="0 0 720 268" aria-hidden="true" focusable="false">
       <defs>
-        <radialGradient id="scene-glow" cx="50%" cy="0%" r="100%">
-          <stop offset="0" class="glow-in" />
-          <stop offset="1" class="glow-out" />
+        <radialGradient id="scene-pool">
+          <stop offset="0" class="pool-in" />
+          <stop offset="1" class="pool-out" />
         </radialGradient>
-        <linearGradient id="scene-sky" x1="0" y1="0" x2="0" y2="1">
-          <stop offset="0" class="sky-a" />
-          <stop offset="1" class="sky-b" />
+        <linearGradient id="scene-beam" x1="0" y1="0" x2="0" y2="1">
+          <stop offset="0" class="beam-in" />
+          <stop offset="1" class="pool-out" />
         </linearGradient>
       </defs>
-      <path class="cone" d="M294 66L108 260h424L346 66z" fill="url(#scene-glow)" />
-      <path class="cord" d="M320 0v30" />
-      <path class="shade" d="M282 64a38 38 0 0 1 76 0z" />
-      <rect class="rim" x="274" y="64" width="92" height="8" rx="4" />
-      <path class="line" d="M40 128Q320 176 600 128" />
-      <g transform="translate(190 193) rotate(4)">
-        <path class="peg" d="M-4 -54h8v18h-8z" />
-        <rect class="paper" x="-48" y="-40" width="96" height="84" />
-        <rect class="picture p1" x="-40" y="-32" width="80" height="60" />
-        <path class="hill" d="M-40 28v-16l22-22 18 18 14-10 26 22v8z" />
-        <circle class="sun" cx="20" cy="-14" r="7" />
-      </g>
-      <g transform="translate(320 200) rotate(-1)">
-        <path class="peg" d="M-4 -54h8v18h-8z" />
-        <rect class="paper" x="-48" y="-40" width="96" height="84" />
-        <rect class="picture p2" x="-40" y="-32" width="80" height="60" />
-        <path class="hill" d="M-40 28v-10q20-14 40-4t40-8v22z" />
-        <circle class="sun" cx="-16" cy="-12" r="9" />
-      </g>
-      <g transform="translate(450 193) rotate(-5)">
-        <path class="peg" d="M-4 -54h8v18h-8z" />
-        <rect class="paper" x="-48" y="-40" width="96" height="84" />
-        <rect class="picture p3" x="-40" y="-32" width="80" height="60" />
-        <path class="hill" d="M-8 28q-2-40 8-40t8 40z" />
-        <circle class="sun" cx="0" cy="-16" r="6" />
-      </g>
+      <ellipse class="pool" cx="360" cy="150" rx="420" ry="150" fill="url(#scene-pool)" />
+      <path class="beam" d="M326 84L150 262h420L394 84z" fill="url(#scene-beam)" />
+      <path class="cord" d="M360 0v48" />
+      <path class="shade" d="M322 82a38 38 0 0 1 76 0z" />
+      <rect class="rim" x="314" y="82" width="92" height="8" rx="4" />
+      <path class="line" d="M0 104Q360 196 720 104" />
+      {PRINTS.map(({ x, y, turn, shown, shape }, index) => (
+        <g key={x} transform={`translate(${x} ${y}) rotate(${turn})`}>
+          <rect class="paper" x="-48" y="-40" width="96" height="86" rx="1" />
+          <g class="latent" style={{ "--shown": shown, "--turn": index }}>
+            <rect class="sky" x="-40" y="-32" width="80" height="60" />
+            <circle class="sun" cx={18 - index * 9} cy={-10 - (index % 2) * 5} r="7" />
+            <path class="hill" d={shape} />
+          </g>
+          <rect class="peg" x="-4" y="-50" width="8" height="20" rx="2" />
+        </g>
+      ))}
     </svg>
   );
 }

@@ -1,5 +1,6 @@
 import { ended, type Job } from "../api/types";
 import { bytes, percent, t } from "../i18n";
+import { online } from "../online";
 import { to } from "../router";
 import { jobOf, remove, thumbOf, uppy, type Entry } from "../uploads/sheet";
 import { Icon } from "./icon";
@@ -64,7 +65,8 @@ export function Frame({ entry, number }: { entry: Entry; number: number }) {
   );
 }
 
-function Blank({ name }: { name: string }) {
+/** In place of a picture: what kind of file it is, by its name. */
+export function Blank({ name }: { name: string }) {
   return (
     <span class="blank" aria-hidden="true">
       {(/\.(\w{1,5})$/.exec(name)?.[1] ?? "?").toUpperCase()}
@@ -76,9 +78,10 @@ function Blank({ name }: { name: string }) {
 export const shows = (type: string): boolean => /^image\/(avif|gif|jpeg|png|webp|svg\+xml)$/.test(type);
 
 function says(entry: Entry, job: Job | null) {
+  if (!online.value && (entry.phase === "waiting" || entry.phase === "sending")) return t("waitingOnline");
   switch (entry.phase) {
     case "waiting":
-      return navigator.onLine ? t("waiting") : t("waitingOnline");
+      return t("waiting");
     case "sending":
       return `${percent(entry.size ? entry.sent / entry.size : 0)} · ${bytes(entry.size)}`;
     case "paused":

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { Job } from "../api/types";
 import { kept } from "../uploads/prints";
 import { useBlobUrl } from "../use";
-import { shows } from "./frame";
+import { Blank, shows } from "./frame";
 
 /** A small picture for a job: this browser's own copy of the original, or the smallest rendition. */
 export function JobThumb({ job }: { job: Job }) {
@@ -17,5 +17,9 @@ export function JobThumb({ job }: { job: Job }) {
   const own = useBlobUrl(blob);
   const smallest = job.outputs.filter((output) => shows(output.contentType)).sort((a, b) => a.bytes - b.bytes)[0];
   const url = own ?? smallest?.url;
-  return <span class="job-thumb">{url && <img src={url} alt="" loading="lazy" decoding="async" />}</span>;
+  return (
+    <span class="job-thumb">
+      {url ? <img src={url} alt="" loading="lazy" decoding="async" /> : <Blank name={job.source.filename} />}
+    </span>
+  );
 }

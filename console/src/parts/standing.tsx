@@ -1,4 +1,5 @@
 import { bytes, duration, percent, t } from "../i18n";
+import { online } from "../online";
 import { standing } from "../uploads/rate";
 import { uppy } from "../uploads/sheet";
 import { Icon } from "./icon";
@@ -21,7 +22,7 @@ export function Standing() {
       <progress max={1} value={share} aria-label={t("uploads")}>
         {percent(share)}
       </progress>
-      <span class="left">{!navigator.onLine ? t("offline") : allPaused ? t("paused") : now.left === null ? t("measuring") : t("left", { time: duration(now.left) })}</span>
+      <span class="left">{!online.value ? t("offline") : allPaused ? t("paused") : now.left === null ? t("measuring") : t("left", { time: duration(now.left) })}</span>
       <button type="button" class="button small" onClick={() => (allPaused ? uppy.resumeAll() : uppy.pauseAll())}>
         <Icon name={allPaused ? "play" : "pause"} /> {allPaused ? t("resumeAll") : t("pauseAll")}
       </button>

@@ -1,17 +1,18 @@
 import type { Operations } from "../api/types";
-import { number, t } from "../i18n";
+import { hour, number, t } from "../i18n";
 
 const WIDTH = 900;
 const HEIGHT = 160;
 const FLOOR = 22;
 const SIDE = 34;
+const MINUTE = 60_000;
 
 /** Jobs that ended in each minute: completed, and failed on top. The same as a table for who can not see it. */
-export function Throughput({ minutes }: { minutes: Operations["throughput"] }) {
+export function Throughput({ told }: { told: Operations["throughput"] }) {
+  const minutes = wholeHour(told);
   const top = nice(Math.max(1, ...minutes.map((each) => each.completed + each.failed)));
   const step = (WIDTH - SIDE) / Math.max(1, minutes.length);
   const scale = (value: number): number => (value / top) * (HEIGHT - FLOOR - 8);
-  const time = (iso: string): string => iso.slice(11, 16);
   const every = Math.max(1, Math.ceil(minutes.length / 8));
   return (
     <figure class="card chart">
@@ -41,7 +42,7 @@ export function Throughput({ minutes }: { minutes: Operations["throughput"] }) {
               <rect class="failed" x={x + 1} y={HEIGHT - FLOOR - good - bad} width={width} height={bad} rx={1.5} />
               {index % every === 0 && (
                 <text x={x + step / 2} y={HEIGHT - 5} text-anchor="middle">
-                  {time(each.minute)}
+                  {hour(each.minute)}
                 </text>
               )}
             </g>
@@ -59,9 +60,9 @@ export function Throughput({ minutes }: { minutes: Operations["throughput"] }) {
             </tr>
           </thead>
           <tbody>
-            {minutes.map((each) => (
+            {told.map((each) => (
               <tr key={each.minute}>
-                <th scope="row">{time(each.minute)}</th>
+                <th scope="row">{hour(each.minute)}</th>
                 <td>{number(each.completed)}</td>
                 <td>{number(each.failed)}</td>
               </tr>
@@ -71,6 +72,16 @@ export function Throughput({ minutes }: { minutes: Operations["throughput"] }) {
       </details>
     </figure>
   );
+}
+
+/** The last hour minute by minute, with those in which nothing ended. */
+function wholeHour(told: Operations["throughput"]): Operations["throughput"] {
+  const known = new Map(told.map((each) => [Date.parse(each.minute) / MINUTE, each]));
+  const last = Math.max(Math.floor(Date.now() / MINUTE), ...known.keys());
+  return Array.from({ length: 60 }, (_, index) => {
+    const minute = last - 59 + index;
+    return known.get(minute) ?? { minute: new Date(minute * MINUTE).toISOString(), completed: 0, failed: 0 };
+  });
 }
 
 /** The next round number that is even in the middle. */

@@ -77,7 +77,7 @@ export function edit(host: HTMLElement, start: string, schema: Schema, label: st
         autocompletion({ override: [(context) => completions(context, schema)] }),
         keymap.of([...closeBracketsKeymap, ...defaultKeymap, ...historyKeymap, ...foldKeymap, ...completionKeymap, ...lintKeymap]),
         EditorView.lineWrapping,
-        EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", dir: "ltr" }),
+        EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false", dir: "ltr", tabindex: "0" }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged) changed(update.state.doc.toString(), !update.transactions.some((each) => each.annotation(put)));
         }),

@@ -2,7 +2,7 @@
 
 import { api, Problem } from "../api/client";
 import { pause } from "../api/events";
-import type { Multipart, Parts } from "../api/types";
+import type { Multipart, PartLink, Parts } from "../api/types";
 import { Slots } from "./slots";
 import { put } from "./transfer";
 
@@ -22,51 +22,85 @@ export interface Sending {
 type Part = { partNumber: number; etag: string };
 
 /** Send what the storage does not have yet, and put it together. Raises `Problem`, or the signal's reason. */
-export async function sendParts({ jobId, multipart, file, signal, sent }: Sending): Promise<void> {
-  const { partSize } = multipart;
-  const sizes = new Map<number, number>();
-  const done = new Map<number, Part>();
-  const tell = (): void => sent([...sizes.values()].reduce((sum, size) => sum + size, 0));
-  const failed = new AbortController();
-  const either = AbortSignal.any([signal, failed.signal]);
-  const slots = new Slots(AT_ONCE);
+export async function sendParts(sending: Sending): Promise<void> {
+  const { jobId, signal } = sending;
+  const parts = new PartsOf(sending);
+  let from: number | null = 1;
+  while (from !== null) from = await parts.send(from);
+  const named = parts.named();
+  await insist(() => api.complete(jobId, named, signal), signal);
+}
 
-  const send = async (partNumber: number, url: string): Promise<void> => {
-    const release = await slots.take(either);
+/** The parts of one file on their way. */
+class PartsOf {
+  readonly #sending: Sending;
+  readonly #slots = new Slots(AT_ONCE);
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #sizes = new Map<number, number>();
+  readonly #done = new Map<number, Part>();
+
+  constructor(sending: Sending) {
+    this.#sending = sending;
+    this.#signal = AbortSignal.any([sending.signal, this.#failed.signal]);
+  }
+
+  /** Send the missing parts of a page. Return where the next one begins; null after the last. */
+  async send(from: number): Promise<number | null> {
+    const page = await this.#page(from, URLS_AT_A_TIME);
+    const missing = page.parts.filter(({ partNumber }) => !this.#done.has(partNumber));
+    const goodUntil = performance.now() + page.expiresIn * 1000 * 0.8;
     try {
-      const body = file.slice((partNumber - 1) * partSize, partNumber * partSize);
-      const progress = (bytes: number): void => {
-        sizes.set(partNumber, bytes);
-        tell();
-      };
-      const etag = await insist(() => put({ url, headers: {}, body, signal: either, sent: progress }), either);
-      sizes.set(partNumber, body.size);
-      done.set(partNumber, { partNumber, etag });
-      tell();
+      await Promise.all(missing.map((part) => this.#part(part, goodUntil)));
+    } catch (error) {
+      this.#failed.abort(error); // the others need not go on
+      throw error;
+    }
+    return page.next;
+  }
+
+  /** What the storage said of each part, in their order. */
+  named(): Part[] {
+    return [...this.#done.values()].sort((a, b) => a.partNumber - b.partNumber);
+  }
+
+  async #page(from: number, limit: number): Promise<Parts> {
+    const { jobId } = this.#sending;
+    const page = await insist(() => api.parts(jobId, from, limit, this.#signal), this.#signal);
+    for (const { partNumber, size, etag } of page.uploaded) {
+      this.#sizes.set(partNumber, size);
+      this.#done.set(partNumber, { partNumber, etag });
+    }
+    this.#tell();
+    return page;
+  }
+
+  async #part(link: PartLink, goodUntil: number): Promise<void> {
+    const { partNumber } = link;
+    const { file, multipart } = this.#sending;
+    const release = await this.#slots.take(this.#signal);
+    try {
+      const body = file.slice((partNumber - 1) * multipart.partSize, partNumber * multipart.partSize);
+      const sent = (bytes: number): void => this.#sent(partNumber, bytes);
+      // On a slow line a part waits for longer than its URL is good for.
+      const fresh = performance.now() < goodUntil ? link : ((await this.#page(partNumber, 1)).parts[0] ?? link);
+      const { url, headers } = fresh;
+      const etag = await insist(() => put({ url, headers, body, signal: this.#signal, sent }), this.#signal);
+      this.#done.set(partNumber, { partNumber, etag });
+      this.#sent(partNumber, body.size);
     } finally {
       release();
     }
-  };
-
-  let from: number | null = 1;
-  while (from !== null) {
-    const page: Parts = await api.parts(jobId, from, URLS_AT_A_TIME, either);
-    for (const { partNumber, size, etag } of page.uploaded) {
-      sizes.set(partNumber, size);
-      done.set(partNumber, { partNumber, etag });
-    }
-    tell();
-    const missing = page.parts.filter(({ partNumber }) => !done.has(partNumber));
-    try {
-      await Promise.all(missing.map(({ partNumber, url }) => send(partNumber, url)));
-    } catch (error) {
-      failed.abort(error); // the others need not go on
-      throw error;
-    }
-    from = page.next;
   }
-  const parts = [...done.values()].sort((a, b) => a.partNumber - b.partNumber);
-  await insist(() => api.complete(jobId, parts, signal), signal);
+
+  #sent(partNumber: number, bytes: number): void {
+    this.#sizes.set(partNumber, bytes);
+    this.#tell();
+  }
+
+  #tell(): void {
+    this.#sending.sent([...this.#sizes.values()].reduce((sum, size) => sum + size, 0));
+  }
 }
 
 /** Try again after a failure that may pass. */

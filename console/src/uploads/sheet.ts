@@ -2,13 +2,14 @@
 // uploads, `watch` the jobs; an entry joins the two. After a reload, Uppy's files come back from IndexedDB and the
 // finished uploads from sessionStorage.
 
-import { batch, computed, signal, type Signal } from "@preact/signals";
+import { computed, signal, type Signal } from "@preact/signals";
 import Uppy, { type Body } from "@uppy/core";
 import GoldenRetriever from "@uppy/golden-retriever";
 import { ended, type Job, type Recipe } from "../api/types";
 import { jobSignal, unwatch, watch } from "../jobs/watch";
 import { develop, forget, keep, kept, type Print } from "./prints";
 import { SignedUpload, type File as UppyFile, type Meta } from "./signed-upload";
+import { tab } from "./tab";
 
 const KEPT = "safelight.sheet";
 const MOST_KEPT = 200;
@@ -34,12 +35,15 @@ export const entries = signal<readonly Entry[]>([]);
 export const recovered = computed(() => entries.value.filter((entry) => entry.recovered).length);
 export const refusals = signal<string[]>([]);
 
-const finished = new Map<string, Entry>();
+/** The uploads that have arrived, by the ids of their entries; of an earlier page in this tab, too. */
+const finished = new Map<string, Entry>(
+  (JSON.parse(sessionStorage.getItem(KEPT) ?? "[]") as Entry[]).map((entry) => [entry.id, { ...entry, recovered: false }]),
+);
 const thumbs = new Map<string, Signal<string | null>>();
 const prints = new Map<string, Print>();
 
 export const uppy = new Uppy<Meta, Body>({
-  id: "safelight",
+  id: tab,
   autoProceed: true,
   allowMultipleUploadBatches: true,
   onBeforeFileAdded: (file, files) => {
@@ -84,6 +88,7 @@ export function remove(id: string): void {
   if (entry?.jobId && finished.delete(id)) {
     unwatch(entry.jobId);
     void forget(entry.jobId);
+    remember();
   }
   if (uppy.getFile(id)) uppy.removeFile(id);
   const url = thumbs.get(id)?.peek();
@@ -159,8 +164,11 @@ function gather(): void {
   const live = uppy.getFiles().map(entryOf);
   const ids = new Set(live.map((entry) => entry.id));
   entries.value = [...[...finished.values()].filter((entry) => !ids.has(entry.id)), ...live];
-  const sent = [...finished.values()].slice(-MOST_KEPT);
-  sessionStorage.setItem(KEPT, JSON.stringify(sent));
+}
+
+/** Remember the finished uploads for as long as the tab is open. */
+function remember(): void {
+  sessionStorage.setItem(KEPT, JSON.stringify([...finished.values()].slice(-MOST_KEPT)));
 }
 
 let scheduled = false;
@@ -187,6 +195,7 @@ uppy.on("upload-success", (file) => {
   const entry = entryOf(uppy.getFile(file.id) ?? file);
   if (!entry.jobId) return;
   finished.set(entry.id, { ...entry, phase: "sent", sent: entry.size, error: null });
+  remember();
   const print = prints.get(entry.id);
   if (print) void keep(entry.jobId, print);
   watch(entry.jobId);
@@ -194,7 +203,11 @@ uppy.on("upload-success", (file) => {
 
 uppy.on("restored", () => {
   for (const file of uppy.getFiles()) {
-    if (file.data instanceof Blob) void develop(file.data).then((print) => print && show(file.id, print));
+    if (finished.has(file.id)) {
+      // It had arrived, and the page was closed before Uppy could write that down.
+      uppy.setFileState(file.id, { progress: { ...file.progress, uploadComplete: true } });
+      uppy.removeFile(file.id);
+    } else if (file.data instanceof Blob) void develop(file.data).then((print) => print && show(file.id, print));
   }
   gather();
   uppy.emit("restore-confirmed");
@@ -202,17 +215,12 @@ uppy.on("restored", () => {
 
 /** Bring back the finished uploads of this tab. */
 export function restore(): void {
-  const text = sessionStorage.getItem(KEPT);
-  if (!text) return;
-  batch(() => {
-    for (const entry of JSON.parse(text) as Entry[]) {
-      finished.set(entry.id, { ...entry, recovered: false });
-      if (!entry.jobId) continue;
-      watch(entry.jobId);
-      void kept(entry.jobId).then((print) => print && show(entry.id, print));
-    }
-    gather();
-  });
+  for (const { id, jobId } of finished.values()) {
+    if (!jobId) continue;
+    watch(jobId);
+    void kept(jobId).then((print) => print && show(id, print));
+  }
+  gather();
 }
 
 /** The job of an entry, as far as it is known. */

@@ -23,7 +23,7 @@ export type Meta = {
 
 export type File = UppyFile<Meta, Body>;
 
-/** From this size on, in bytes, a file is sent in parts. */
+/** A file of more bytes than this is sent in parts. */
 const LARGE = 16_000_000;
 /** Files at a time. A browser keeps six connections to a host, and the API needs some as well. */
 const AT_ONCE = 4;
@@ -58,6 +58,8 @@ export class SignedUpload extends BasePlugin<Options, Meta, Body> {
     this.uppy.on("resume-all", () => this.#wake());
     this.uppy.on("file-removed", (file) => this.#remove(file));
     window.addEventListener("online", () => this.#wake());
+    // What is under way would hang until the browser gives it up.
+    window.addEventListener("offline", () => this.#transfers.forEach((_, id) => this.#stop(id, PAUSED)));
   }
 
   readonly #upload = async (ids: string[]): Promise<void> => {
@@ -176,7 +178,7 @@ function asked(file: File): UploadAsked {
     size,
     ...(file.type ? { contentType: file.type } : {}),
     ...(file.meta.recipe ? { recipe: file.meta.recipe } : {}),
-    ...(size >= LARGE ? { multipart: true } : {}),
+    ...(size > LARGE ? { multipart: true } : {}),
   };
 }
 
