@@ -106,6 +106,11 @@ def error_codes() -> Iterator[str]:
     yield ""
     yield "Nothing proves the file guilty: the job is tried again, and FAILED with this when its attempts are used up."
     yield from table(("code", "meaning"), _codes(errors.AttemptError))
+    yield "## Of webhooks"
+    yield ""
+    yield "Why a delivery did not arrive, as its attempts tell it; it is tried again. The first two also refuse a URL"
+    yield "when it is registered. `webhook_disabled`: it waited for a webhook when that was disabled."
+    yield from table(("code", "meaning"), _codes(errors.OutgoingError))
     yield "## Of the client and the command line"
     yield ""
     yield "Raised by `safelight.client`; where the server or a job gave a code, the error carries that one."

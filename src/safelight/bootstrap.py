@@ -28,12 +28,15 @@ from safelight.previews import Previews
 from safelight.recipes import Book
 from safelight.service import Service
 from safelight.sweeper import Sweeper
+from safelight.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from safelight.backends.aws import Aws
     from safelight.backends.embedded import Embedded
+    from safelight.webhooks.courier import Courier, Payload, Sender
 
 __all__ = [
+    "Bell",
     "ChangeSource",
     "OnAws",
     "OnOneMachine",
@@ -65,6 +68,22 @@ class ChangeSource(Protocol):
         """Ids of jobs that have changed since the last call; never waits."""
 
 
+class Bell(Protocol):
+    """Wakes who sleeps on it. Drain, look for work, then sleep."""
+
+    def drain(self) -> None:
+        """Forget past rings."""
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep until a ring, `stop`, or the end of the time."""
+
+    def ring(self) -> None:
+        """Wake the sleepers."""
+
+    def stop(self) -> None:
+        """Wake this process's sleepers for good. Safe in a signal handler."""
+
+
 class System:
     """Safelight as one process sees it, on whatever backend."""
 
@@ -74,7 +93,8 @@ class System:
         self.settings = settings
         self.service = Service(settings, ports, Book(settings))
         self.orphans = Orphans(ports)
-        self.sweeper = Sweeper(self.service)
+        self.webhooks = Webhooks(settings, ports)
+        self.sweeper = Sweeper(self.service, self._announce)
         self.dead_letters = dead_letters
         self.previews = Previews(settings, SandboxedRenderer)
         self._renderer = renderer
@@ -90,6 +110,20 @@ class System:
     def stop_receiving(self) -> None:
         """Let this process's waiting worker go. Safe in a signal handler."""
         self.service.ports.inbox.stop()
+
+    def courier(self, payload: "Payload", *, freed: Callable[[], None] = lambda: None) -> "Courier":
+        """Who delivers webhooks; the caller closes it. `payload` makes the body of a delivery."""
+        from safelight.webhooks.courier import Courier
+
+        def sender() -> "Sender":
+            from safelight.outgoing import Outgoing
+
+            return Outgoing(loopback=self.settings.webhooks_to_loopback)
+
+        return Courier(self.webhooks, payload, sender, freed=freed)
+
+    def _announce(self, notice: Notice) -> None:
+        self.webhooks.spread(notice)
 
     def morgue(self) -> Morgue:
         """The dead letters and what can be done about them. Raise ConfigurationError."""
@@ -120,7 +154,7 @@ class OnOneMachine(System):
         self, settings: Settings, ports: Ports, embedded: "Embedded", renderer: SandboxedRenderer
     ) -> None:
         super().__init__(settings, ports, embedded.dead_letters, renderer)
-        self.sweeper = Sweeper(self.service, orphans=self.orphans)
+        self.sweeper = Sweeper(self.service, self._announce, orphans=self.orphans)
         self._embedded = embedded
 
     @property
@@ -133,6 +167,11 @@ class OnOneMachine(System):
     def storage_app(self) -> ASGIApp:
         """What answers the signed URLs, below `storage_path`."""
         return self._embedded.storage(self._created, cors_origins=self.settings.cors_origins)
+
+    @property
+    def courier_bell(self) -> Bell:
+        """Rings when there is something to be told or delivered."""
+        return self._embedded.courier_bell
 
     def changes(self) -> ChangeSource:
         """Tells this process which jobs change, whoever changes them. One process at a time: the front."""
@@ -179,10 +218,11 @@ class OnAws(System):
         """Count the jobs that ended with these records of the stream, each of which carries a notice."""
         self._aws.watch.note([self._aws.job_in(record) for record in records])
 
-    def announce(self, notice: Notice) -> None:
-        """Tell the topic that a job has ended. Raise StorageUnavailable, or ConfigurationError without a topic."""
+    def announce(self, notice: Notice, body: bytes) -> None:
+        """Tell the topic, in the words of `body`, that a job has ended. Raise StorageUnavailable, or ConfigurationError
+        without a topic."""
         _require(self.settings, "topic_arn")
-        self._aws.announce(notice)
+        self._aws.announce(notice, body)
 
 
 def build(settings: Settings, *, url: str = "") -> AbstractContextManager[System]:
@@ -237,6 +277,7 @@ def build_on_one_machine(settings: Settings, *, url: str = "") -> Iterator[OnOne
             records=embedded.records,
             renderer=renderer,
             together=embedded.together,
+            wake_courier=embedded.wake_courier,
         )
         with closing(OnOneMachine(settings, ports, embedded, renderer)) as system:
             yield system

@@ -119,6 +119,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Over such a stretch of time a body or an answer has to move by 500 bytes a second, or the connection is cut, on
     the embedded backend."""
 
+    webhooks: Literal["on", "off"] = "on"
+    """Whether callers may have webhooks; `off` also where nothing could be sent, in a network without a way out."""
+
+    webhooks_to_loopback: bool = False
+    """For development and tests only: webhooks may lead to this machine, and there by plain http."""
+
     watermark_text: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] = "© Amodhbh Media"
     """The text of the built-in `default` recipe's watermark."""
 

@@ -24,6 +24,10 @@
     │   ├── RecipeInvalid              recipe_invalid
     │   ├── UnknownOutput              unknown_output
     │   ├── SourceGone                 source_gone
+    │   ├── WebhookNotFound            webhook_not_found
+    │   ├── DeliveryNotFound           delivery_not_found
+    │   ├── TooManyWebhooks            too_many_webhooks
+    │   ├── WebhooksOff                webhooks_off
     │   ├── IdempotencyKeyReused       idempotency_key_reused
     │   ├── IdempotencyKeyInUse        idempotency_key_in_use
     │   ├── PreviewsBusy               previews_busy
@@ -48,6 +52,14 @@
     │   ├── RendererUnavailable        renderer_unavailable
     │   ├── StorageUnavailable         storage_unavailable
     │   └── AttemptsUsedUp             attempts_used_up
+    ├── OutgoingError                  a request to an address that a caller gave came to nothing: tried again
+    │   ├── AddressRefused             address_refused      (when it is registered, too)
+    │   ├── HostUnknown                host_unknown         (when it is registered, too)
+    │   ├── NotConnected               not_connected
+    │   ├── TlsNotTrusted              tls_not_trusted
+    │   ├── TimedOut                   timed_out
+    │   ├── NotHttp                    not_http
+    │   └── NotWelcome                 not_welcome
     ├── ClaimLost                      claim_lost           a newer claim exists; stop and write nothing
     ├── BlobNotFound                   blob_not_found
     ├── BlobExists                     blob_exists
@@ -231,6 +243,30 @@ class SourceGone(RequestError):
     code = "source_gone"
 
 
+class WebhookNotFound(RequestError):
+    """There is no webhook of that id; GET /webhooks lists those there are."""
+
+    code = "webhook_not_found"
+
+
+class DeliveryNotFound(RequestError):
+    """There is no delivery of that id, or not any more; GET /webhooks/{webhookId}/deliveries lists those there are."""
+
+    code = "delivery_not_found"
+
+
+class TooManyWebhooks(RequestError):
+    """A caller may have so many webhooks and no more; delete one first."""
+
+    code = "too_many_webhooks"
+
+
+class WebhooksOff(RequestError):
+    """Webhooks are turned off here; look at the job instead, or listen to its events."""
+
+    code = "webhooks_off"
+
+
 class IdempotencyKeyReused(RequestError):
     """This Idempotency-Key was used before with another request; use a new key for a new request."""
 
@@ -379,6 +415,57 @@ class AttemptsUsedUp(AttemptError):
     """Processing was cut off every time it was tried; a smaller image or a fresh export of it may help."""
 
     code = "attempts_used_up"
+
+
+# --- requests of ours to addresses of callers ------------------------------------------------------------
+
+
+class OutgoingError(SafelightError):
+    """The request did not succeed."""
+
+    code = "outgoing_error"
+
+
+class AddressRefused(OutgoingError):
+    """The host of the URL is not one of the public internet; give one that is, with https."""
+
+    code = "address_refused"
+
+
+class HostUnknown(OutgoingError):
+    """The host of the URL is not known to the DNS; is it spelled right?"""
+
+    code = "host_unknown"
+
+
+class NotConnected(OutgoingError):
+    """No connection to the host could be made or kept; is it running, and does its firewall let us in?"""
+
+    code = "not_connected"
+
+
+class TlsNotTrusted(OutgoingError):
+    """The host's certificate can not be verified; it has to be valid for the name, and from a known authority."""
+
+    code = "tls_not_trusted"
+
+
+class TimedOut(OutgoingError):
+    """The host did not answer in time; take the request, answer it, and do the work afterwards."""
+
+    code = "timed_out"
+
+
+class NotHttp(OutgoingError):
+    """What the host answered is not HTTP."""
+
+    code = "not_http"
+
+
+class NotWelcome(OutgoingError):
+    """The host answered with a status other than 2xx; redirects are not followed."""
+
+    code = "not_welcome"
 
 
 # --- between the parts ------------------------------------------------------------------------------------

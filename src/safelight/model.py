@@ -470,6 +470,11 @@ class Notice(Value, frozen=True):
         `batch.completed`."""
         return "batch.completed" if self.whole_batch else f"job.{self.state.lower()}"
 
+    @property
+    def message_id(self) -> str:
+        """Its id as receivers know it. It is signed between dots, so it holds none."""
+        return self.id.replace(".", "_")
+
 
 def notice_of(before: Job, after: Job) -> Notice | None:
     """The notice that the write from `before` to `after` must carry, or None if nobody needs to be told."""

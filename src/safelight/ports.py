@@ -435,6 +435,10 @@ class Renderer(Protocol):
 # --- all of them ------------------------------------------------------------------------------------------
 
 
+def _nobody_sleeps() -> None:
+    """Where nobody waits, nobody is to be woken."""
+
+
 class Ports(Value, frozen=True):
     """The world as one backend gives it. Only `bootstrap` and tests put one together."""
 
@@ -451,5 +455,7 @@ class Ports(Value, frozen=True):
     records: Records
     renderer: Renderer
     together: Callable[[], AbstractContextManager[None]] = nullcontext
-    """What a thread writes to jobs and queue inside this block is one commit where the backend can do that. Elsewhere
-    each write stands for itself, in the order written: nothing may depend on more."""
+    """What a thread writes to jobs, queue, records and notices inside this block is one commit where the backend can do
+    that. Elsewhere each write stands for itself, in the order written: nothing may depend on more."""
+    wake_courier: Callable[[], None] = _nobody_sleeps
+    """Wake the courier that waits for webhooks to be delivered, where one does: a hint, after the write."""

@@ -88,7 +88,7 @@ class Sweeper:
                 seen.add(job.id)
                 done[self._look_at(job, self._step)] += 1
             self._erase_over(done)
-        self._deliver(begun + budget, done)
+        done += self.tell(budget=begun + budget - time.monotonic())
         if self._orphans is not None and time.monotonic() < begun + budget:
             done += self._orphans.look()
         return done
@@ -216,22 +216,29 @@ class Sweeper:
             known=job,
         )
 
-    def _deliver(self, end: float, done: Counter[str]) -> None:
+    def tell(self, *, budget: float = 45.0) -> Counter[str]:
+        """Announce every notice that waits, for at most about `budget` seconds; a part of every sweep. Return what was
+        done, counted. Raise StorageUnavailable."""
+        end = time.monotonic() + budget
+        done: Counter[str] = Counter()
         while time.monotonic() < end:
             notices = self._ports.notices.pending(self._ports.clock())
             if not notices:
-                return
+                break
             for notice in notices:
                 faults.reached("notice.telling")
                 try:
-                    # The batch's own first: it is this notice that brings it back if we are cut off.
-                    if whole := self._batches.completed_by(notice):
-                        self._announce(whole)
-                    self._announce(notice)
+                    # What is made of a notice, and that it is done with, in one commit where that can be.
+                    with self._ports.together():
+                        # The batch's own first: it is this notice that brings it back if we are cut off.
+                        if whole := self._batches.completed_by(notice):
+                            self._announce(whole)
+                        self._announce(notice)
+                        faults.reached("notice.told")
+                        self._ports.notices.settle(notice.id)
                 except Exception:
                     log.exception("notice not delivered", extra={"job": notice.job_id, "notice": notice.id})
                     self._ports.notices.postpone(notice.id, self._ports.clock() + WAKE_AGAIN_AFTER)
                     continue
-                faults.reached("notice.told")
-                self._ports.notices.settle(notice.id)
                 done["told"] += 1
+        return done

@@ -6,10 +6,12 @@ the process itself, since these processes live for milliseconds; and the promise
 
 import hashlib
 import io
+import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import IO, Any, Final
 
 from tests.faults.promises import Promises
@@ -18,14 +20,17 @@ from safelight import bootstrap
 from safelight.backends.embedded.parts import Multiparts
 from safelight.config import Settings
 from safelight.entrypoints import worker
+from safelight.entrypoints.payloads import body_of
 from safelight.errors import JobNotFound, RendererUnavailable
 from safelight.heartbeat import Worker
 from safelight.imaging.renderer import render_in_process
 from safelight.model import Notice, Source, Wake
 from safelight.multipart import MultipartUploads
+from safelight.outgoing import Answered
 from safelight.ports import Rendering
 from safelight.service import PART_SIZE, UploadRequest
 from safelight.sweeper import Sweeper
+from safelight.webhooks.courier import Courier
 
 ME: Final = "local"
 TWO_OUTPUTS: Final = {
@@ -77,6 +82,24 @@ class MovedClock:
         self._ahead += seconds
 
 
+class Hooked:
+    """The receiver of webhooks: takes what is sent, and writes it down."""
+
+    def __init__(self, told: Promises) -> None:
+        self._told = told
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Answered:
+        """See `courier.Sender`."""
+        assert url == "https://93.184.216.34/"
+        message = json.loads(body)
+        about = message["data"].get("jobId") or message["data"]["batchId"]
+        self._told.tell("hooked", id=headers["webhook-id"], job=about, type=message["type"])
+        return Answered(200)
+
+    def close(self) -> None:
+        """Nothing is under way."""
+
+
 class Stage:
     """One process's hands on the pipeline."""
 
@@ -89,13 +112,21 @@ class Stage:
         self.told = told
         self.picture = picture
         self.sweeper = Sweeper(system.service, self._announce)
+        self.courier = Courier(system.webhooks, partial(body_of, system.service), lambda: Hooked(told))
 
     def _announce(self, notice: Notice) -> None:
+        self.system.webhooks.spread(notice)
         if notice.whole_batch:
             assert notice.batch is not None
             self.told.tell("batch notice", id=notice.id, batch=notice.batch.id)
             return
         self.told.tell("notice", id=notice.id, job=notice.job_id, state=notice.state)
+
+    def want_to_be_told(self) -> None:
+        """A client registers a webhook."""
+        if not self.system.webhooks.endpoints.of(ME):
+            self.system.webhooks.endpoints.register(ME, "https://93.184.216.34/")
+        self.told.tell("registered")
 
     def request(self, filename: str = "beach.jpg", **said: Any) -> str:
         """A client asks for an upload."""
@@ -150,6 +181,7 @@ class Stage:
     def sweep(self) -> None:
         """What the keeper does every minute."""
         self.sweeper.sweep()
+        self.courier.run(60.0)
         self.system.clean()
 
 
@@ -158,6 +190,7 @@ class Stage:
 
 def journey(stage: Stage) -> None:
     """Every kind of job from beginning to end, everything that the pipeline does once or more."""
+    stage.want_to_be_told()
     stage.request("never-uploaded.jpg")
     stage.upload(stage.request())
     stage.upload(stage.request("two.jpg", recipe=TWO_OUTPUTS))

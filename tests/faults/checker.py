@@ -55,6 +55,8 @@ class Folder:
             self.jobs: dict[str, dict[str, Any]] = {row[0]: json.loads(row[3]) for row in rows}
             documents = store.execute("SELECT document FROM notices").fetchall()
             self.notices = [json.loads(row[0]) for row in documents]
+            queued = "SELECT key FROM records WHERE partition LIKE 'webhook-queue-%'"
+            self.queued = [row[0] for row in store.execute(queued)]
             self.messages = [row[0] for row in store.execute("SELECT job_id FROM messages")]
             self.dead_letters = [row[0] for row in store.execute("SELECT job_id FROM dead_letters")]
             [self.depth] = store.execute("SELECT depth FROM queue").fetchone()
@@ -120,6 +122,7 @@ def check(
     ]
     if swept:
         found += [
+            *_hooked(folder, told),
             *_delayed(folder, told, poison, patience),
             *_left_behind(folder, told),
             *_batches(told),
@@ -195,6 +198,22 @@ def _notices(folder: Folder, told: Promises) -> Iterator[Violation]:
             yield Violation(4, job_id, f"it became {ended}, and the notices are {sorted(ids[job_id])}")
     for job_id in set(ids) - set(folder.jobs) - told.deleting:
         yield Violation(4, job_id, "a notice is about a job that there is not")
+
+
+def _hooked(folder: Folder, told: Promises) -> Iterator[Violation]:
+    """Every notice was delivered to the webhook that wants them all, under one id; a job that was being deleted may
+    have ended unseen."""
+    if not told.registered:
+        return
+    sent = {(message, job_id) for message, job_id, _ in told.hooked}
+    for notice, job_id, _ in told.notices:
+        if (notice.replace(".", "_"), job_id) not in sent:
+            yield Violation(4, job_id, f"the webhook was not told of {notice}")
+    for message, job_id, _ in told.hooked:
+        if message.rpartition("_")[0] != job_id:
+            yield Violation(4, job_id, f"the webhook was told of it as {message}")
+    for entry in folder.queued:
+        yield Violation(9, entry, "a delivery that waits for ever")
 
 
 def _acknowledged(folder: Folder, told: Promises) -> Iterator[Violation]:

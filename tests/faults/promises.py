@@ -28,6 +28,10 @@ class Promises:
         """Id, job and state of every notice that was delivered."""
         self.batches: dict[str, set[str]] = {}
         """The batches that were asked for, and the ids of the notices about each that were delivered."""
+        self.registered = False
+        """Whether a client was told that its webhook is registered."""
+        self.hooked: list[tuple[str, str, str]] = []
+        """Id, job and type of every message that a webhook took."""
         self.answered: dict[str, set[str]] = {}
         """The terminal states in which a client has seen each job."""
         if path.exists():
@@ -64,6 +68,10 @@ class Promises:
                 self.batches.setdefault(batch, set())
             case {"event": "batch notice", "id": notice, "batch": batch}:
                 self.batches.setdefault(batch, set()).add(notice)
+            case {"event": "registered"}:
+                self.registered = True
+            case {"event": "hooked", "id": message, "job": job, "type": kind}:
+                self.hooked.append((message, job, kind))
             case {"event": "answered", "job": job, "state": state}:
                 self.answered.setdefault(job, set()).add(state)
             case _:

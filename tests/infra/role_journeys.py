@@ -4,10 +4,12 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 from tests.journeys.serving import client, decoded, image
+from tests.support.receiver import Receiver, receiver
 from tests.support.stack import Stack
 
 
@@ -67,6 +69,8 @@ class Journeys:
             self._erase_original(other_of := self._ask(http, "POST", "/uploads"))
             self._ask(http, "DELETE", f"/jobs/{other_of['jobId']}")
             self._gone_original(http)
+            hook = self._ask(http, "POST", "/webhooks", json={"url": "https://93.184.216.34/"})
+            self._ask(http, "DELETE", f"/webhooks/{hook['id']}")
             self._ask(http, "DELETE", f"/jobs/{other['jobId']}")
             self._ask(http, "DELETE", f"/jobs/{made['jobId']}")
             self._nothing_left(made["jobId"])
@@ -87,6 +91,7 @@ class Journeys:
             self._ask(http, "GET", f"/batches/{batch['batchId']}")
             self._ask(http, "GET", "/health")
             self._ask(http, "GET", "/ops")
+            self._ask(http, "GET", "/webhooks")
         self._end()
 
     def preview(self) -> None:
@@ -128,8 +133,18 @@ class Journeys:
         self._end()
 
     def sweeper(self) -> None:
-        """A lost event, a lost message, losers to tidy, and the end of retention."""
+        """A lost event, a lost message, losers to tidy, the end of retention, and a webhook that failed once."""
         self._begin()
+        with self._hooked() as there:
+            answers = iter((503, 204))
+            there.answer = lambda _request: next(answers, 204)
+            with self._http() as http:
+                self._completed(http)
+            self._came(there, 1)
+            time.sleep(6.0)  # the pause after the first failure
+            self._invoke("sweeper", {})
+            self._came(there, 2)
+            self._get(json.loads(there.received[-1].body)["data"]["downloadUrl"])
         with self._http() as http:
             lost = self._ask(http, "POST", "/uploads")
             self._silently(lambda: self._put(lost))
@@ -147,8 +162,15 @@ class Journeys:
         self._end()
 
     def notifier(self) -> None:
-        """The end of a job is told."""
+        """The end of a job is told, also to a webhook."""
         self._begin()
+        with self._hooked() as there:
+            with self._http() as http:
+                self._completed(http)
+            self._came(there, 1)
+            self._get(json.loads(there.received[-1].body)["data"]["downloadUrl"])
+            time.sleep(1.0)
+            self._check()
         with self._http() as http:
             self._logged("told", self._completed(http)["jobId"])
             batch = self._ask(http, "POST", "/batches", json={"files": [{}]})
@@ -196,6 +218,35 @@ class Journeys:
             self._check()
             time.sleep(0.2)
         raise AssertionError(job)
+
+    @contextmanager
+    def _hooked(self) -> Iterator[Receiver]:
+        """A receiver on this machine with a webhook, and functions that may send to it."""
+        functions = ("request-upload-lambda", "notifier-lambda", "sweeper-lambda")
+        client = self._account.client("lambda")
+        before = {
+            name: client.get_function_configuration(FunctionName=name)["Environment"] for name in functions
+        }
+        for name, environment in before.items():
+            variables = environment["Variables"] | {"SAFELIGHT_WEBHOOKS_TO_LOOPBACK": "true"}
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+        try:
+            with receiver() as there, self._http() as http:
+                hook = self._ask(http, "POST", "/webhooks", json={"url": there.url})
+                try:
+                    yield there
+                finally:
+                    http.delete(f"/webhooks/{hook['id']}")
+        finally:
+            for name, environment in before.items():
+                client.update_function_configuration(FunctionName=name, Environment=environment)
+
+    def _came(self, there: Receiver, count: int) -> None:
+        end = time.monotonic() + 60
+        while len(there.received) < count:
+            self._check()
+            assert time.monotonic() < end, there.received
+            time.sleep(0.2)
 
     def _key(self, job_id: str) -> str:
         item = self._account.client("dynamodb").get_item(

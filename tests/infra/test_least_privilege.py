@@ -38,7 +38,6 @@ NOT_SHOWN_OF = {
     ("NotifierRole", "OnFailure"): "the destination's: the emulator asks for none",
     ("WorkerPolicy", "sqs:GetQueueAttributes"): "the event source's: the emulator asks for none",
     ("WorkerPolicy", "s3:DeleteObject"): "only for an attempt that fails between two of its outputs",
-    ("SweeperRole", "KeepHowFarTheSearchForOrphansCame"): "only once a search begins or ends a page",
     ("WorkerPolicy", "WhoseIsWhatIsThere"): "only when the answer to a PUT is lost",
 }
 

@@ -1,6 +1,7 @@
 """What the emulator does not do or does not keep: the template itself says it."""
 
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -220,7 +221,8 @@ def test_the_api_has_every_route_of_the_application() -> None:
     routes = {}
     for one in of_type("AWS::ApiGatewayV2::Route").values():
         method, path = one["Properties"]["RouteKey"].split()
-        routes[method, path.replace("{jobId}", "{job_id}").replace("{batchId}", "{batch_id}")] = one["Properties"]["Target"]["Fn::Sub"]
+        path = re.sub(r"\{(job|batch|webhook|delivery)Id\}", r"{\1_id}", path)
+        routes[method, path] = one["Properties"]["Target"]["Fn::Sub"]
     assert {route for route in wanted if route[1] != "/recipes/schema.json"} == set(routes)
     for (method, path), target in routes.items():
         # To look at dead letters is to receive them.
@@ -262,7 +264,8 @@ def test_roles_are_for_functions_of_this_account() -> None:
 
 
 def test_only_who_erases_may_erase() -> None:
-    """Deleting needs a reason: the API's DELETE, late uploads of deleted jobs, what an attempt left, retention."""
+    """Deleting needs a reason: the API's DELETE, late uploads of deleted jobs, what an attempt left, retention, and what
+    has been delivered."""
     erasing = {"dynamodb:DeleteItem", "s3:DeleteObject", "s3:DeleteObjectVersion"}
     may: dict[str, set[str]] = {}
     for name, statement in statements():
@@ -272,6 +275,7 @@ def test_only_who_erases_may_erase() -> None:
         "DispatcherRole": erasing - {"dynamodb:DeleteItem"},
         "WorkerPolicy": erasing - {"dynamodb:DeleteItem"},
         "SweeperRole": erasing,
+        "NotifierRole": {"dynamodb:DeleteItem"},
     }
 
 

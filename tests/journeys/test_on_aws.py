@@ -13,6 +13,7 @@ from tests.support.on_aws import OnAws, Stream
 from safelight import bootstrap
 from safelight.backends.aws.border import Clients
 from safelight.config import Settings
+from safelight.entrypoints.payloads import body_of_notice
 from safelight.errors import ConfigurationError, JobNotFound
 from safelight.heartbeat import Worker
 from safelight.model import Job, JobState, Notice
@@ -120,13 +121,15 @@ def test_the_topic_is_told_of_the_end(system: bootstrap.OnAws, names: dict[str, 
     for record in Stream(clients, names["jobs_table"]).records():
         notice = system.notice_in(record)
         if notice is not None:
-            system.announce(notice)
+            system.announce(notice, body_of_notice(system.service, notice))
             told.append(notice)
     assert [(notice.job_id, notice.state) for notice in told] == [(job.id, JobState.FAILED)]
 
     [message] = sqs.receive_message(QueueUrl=ears, WaitTimeSeconds=5)["Messages"]
     heard = json.loads(json.loads(message["Body"])["Message"])
-    assert (heard["type"], heard["jobId"], heard["id"]) == ("job.failed", job.id, told[0].id)
+    assert (heard["type"], heard["data"]["jobId"]) == ("job.failed", job.id)
+    said = {name: each["Value"] for name, each in json.loads(message["Body"])["MessageAttributes"].items()}
+    assert said == {"type": "job.failed", "id": told[0].message_id, "owner": "ann"}
 
 
 def test_a_lost_event_is_swept_up(system: bootstrap.OnAws, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,18 @@
-"""The keeper: the one process that sweeps, and that moves the write-ahead log into the database."""
+"""The keeper: the one process that sweeps, moves the write-ahead log into the database, and delivers webhooks.
+
+Webhooks are delivered by a thread of its own as soon as something has happened: it sleeps on a bell that every write
+of a notice rings, and looks by itself when the next attempt is due, or when a ring may have been lost.
+"""
 
 import logging
 import signal
 import threading
 import time
+from functools import partial
 from typing import Final
 
 from safelight import bootstrap, config
+from safelight.entrypoints.payloads import body_of
 from safelight.entrypoints.process import end_with_parent, log_to_stderr, say_ready
 
 log = logging.getLogger(__name__)
@@ -16,6 +22,11 @@ TEND_EVERY: Final = 1.0
 
 AT_ONCE: Final = 5.0
 """Seconds that one sweep may take: a request to stop waits for its end."""
+
+LOOK_AGAIN: Final = 5.0
+"""Seconds after which the courier looks for work though nobody rang: a ring dies with the process that heard it."""
+
+PAUSE_AFTER_ERROR: Final = 1.0
 
 
 def tend(system: bootstrap.System, stop: threading.Event) -> None:
@@ -48,19 +59,50 @@ def sweep(system: bootstrap.System, stop: threading.Event) -> None:
             return
 
 
-def main() -> None:
-    """The keeper as a process of its own."""
+def deliver(system: bootstrap.OnOneMachine, stop: threading.Event) -> None:
+    """Tell of what has happened, at once, until `stop` is set and the bell rings."""
+    bell = system.courier_bell
+    courier = system.courier(partial(body_of, system.service), freed=bell.ring)
+    alone = False
+    try:
+        while not stop.is_set():
+            bell.drain()
+            try:
+                if not alone:
+                    courier.take_over()  # there is one keeper, and whatever another had in hand, it is dead
+                    alone = True
+                system.sweeper.tell(budget=AT_ONCE)
+                wait = courier.start_due()
+            except Exception:
+                log.exception("webhooks are not delivered; it is tried again")
+                wait = PAUSE_AFTER_ERROR
+            bell.sleep(LOOK_AGAIN if wait is None else min(wait, LOOK_AGAIN))
+    finally:
+        courier.close()
+
+
+def main(url: str) -> None:
+    """The keeper as a process of its own; `url` is where clients reach the server whose files webhooks tell of."""
     end_with_parent()
     settings = config.load()
     log_to_stderr("keeper", settings.log_level)
-    with bootstrap.build(settings) as system:
+    with bootstrap.build_on_one_machine(settings, url=url) as system:
         stop = threading.Event()
+
+        def ask(_signal: int, _frame: object) -> None:
+            stop.set()
+            system.courier_bell.stop()
+
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda _signal, _frame: stop.set())
+        signal.signal(signal.SIGTERM, ask)
         say_ready()
         # Not in this thread: a signal handler that sets an event for which its own thread is just about to wait may
         # wait for itself for ever.
-        threads = [threading.Thread(target=work, args=(system, stop)) for work in (sweep, tend)]
+        threads = [
+            threading.Thread(target=sweep, args=(system, stop), name="sweeping"),
+            threading.Thread(target=tend, args=(system, stop), name="tending"),
+            threading.Thread(target=deliver, args=(system, stop), name="delivering"),
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

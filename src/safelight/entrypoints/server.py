@@ -263,7 +263,7 @@ def serve(
         workers = settings.workers or bootstrap.cores()
         children = [
             Child("front", f"front:main({bound.fileno()}, {url!r})", environ, (bound.fileno(),)),
-            Child("keeper", "keeper:main()", environ),
+            Child("keeper", f"keeper:main({url!r})", environ),
             *(Child(f"worker-{n}", f"worker:main('worker-{n}')", environ) for n in range(workers)),
         ]
         code = Supervisor(children, site).run(f"Safelight is listening on {url}")

@@ -6,6 +6,7 @@
     {data}/tmp              what is being written (writing.py)
     {data}/signing.key      the secret of the signed URLs (links.py)
     {data}/doorbell         wakes workers (doorbell.py)
+    {data}/courier          wakes who delivers webhooks (doorbell.py)
     {data}/changes          tells the server what changed (doorbell.py)
     {data}/lock             held by the one supervisor that serves the folder
 
@@ -74,9 +75,10 @@ class Embedded:
         )
         self.multiparts = Multiparts(self.blobs, self.links, clock=clock)
         self._doorbell = Doorbell(self.data / "doorbell")
+        self.courier_bell = Doorbell(self.data / "courier")
         self._announcer = Announcer(self.data / "changes")
         self._database = Database(self.data)
-        self.jobs = Jobs(self._database, clock=clock, changed=self._announcer)
+        self.jobs = Jobs(self._database, clock=clock, changed=self._announcer, noticed=self.courier_bell.ring)
         self.notices = Notices(self._database)
         self.records = Records(self._database, clock=clock)
         self.watch = Watch(self._database, clock=clock)
@@ -96,6 +98,7 @@ class Embedded:
             storage.close()  # uploads in the hands of its threads still go into the store
         self._database.close()
         self._doorbell.close()
+        self.courier_bell.close()
         self._announcer.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -109,6 +112,10 @@ class Embedded:
         """Copy everything to the new folder `target`, while others work; how many objects and bytes it has. Raise
         ConfigurationError, StorageUnavailable."""
         return backup.copy(self.data, self._database, target)
+
+    def wake_courier(self) -> None:
+        """Wake who delivers webhooks, once what this thread writes is there for others to see."""
+        self._database.afterwards(self.courier_bell.ring)
 
     # --- the server ---
 

@@ -1,8 +1,9 @@
-"""Waking other processes without polling: two named pipes in the data folder.
+"""Waking other processes without polling: three named pipes in the data folder.
 
-`{data}/doorbell` wakes workers that wait for a message; `{data}/changes` tells the server which jobs were written.
-Both carry hints only: what they say is always read from the database, and a hint may be lost when its process is
-killed or a pipe is full. Nothing is kept in them, and they may be deleted while Safelight is not running.
+`{data}/doorbell` wakes workers that wait for a message, `{data}/courier` who delivers webhooks; `{data}/changes` tells
+the server which jobs were written. All carry hints only: what they say is always read from the database, and a hint
+may be lost when its process is killed or a pipe is full. Nothing is kept in them, and they may be deleted while
+Safelight is not running.
 """
 
 import errno

@@ -29,12 +29,21 @@ _UPDATE: Final = """
 
 
 class Jobs:
-    """The `Jobs` port. `changed` is told the id of every job that was written, after the write is durable."""
+    """The `Jobs` port. `changed` is told the id of every job that was written, after the write is durable; `noticed` is
+    called when a notice was stored with it."""
 
-    def __init__(self, database: Database, *, clock: Clock, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        changed: Callable[[str], None],
+        noticed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._changed = changed
+        self._noticed = noticed
 
     def create(self, job: Job) -> None:
         """Store a new job."""
@@ -92,6 +101,8 @@ class Jobs:
                 stored = self._replace(write, before, after)
             if stored:
                 self._database.afterwards(partial(self._changed, job_id))
+                if notice_of(before, after):
+                    self._database.afterwards(self._noticed)
                 return after
             before = self.get(job_id)
 

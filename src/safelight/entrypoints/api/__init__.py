@@ -15,7 +15,19 @@ headers    what every answer carries
 openapi    the description, made from `requests`, `views` and `problems`
 """
 
-from safelight.entrypoints.api.app import create_app
-from safelight.entrypoints.api.context import Call, Changes, Health, Principal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from safelight.entrypoints.api.app import create_app
+    from safelight.entrypoints.api.context import Call, Changes, Health, Principal
 
 __all__ = ["Call", "Changes", "Health", "Principal", "create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load the web framework for those who ask for it: the functions that only need `views` do not."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from safelight.entrypoints.api import app, context
+
+    return getattr(app if name == "create_app" else context, name)

@@ -8,13 +8,25 @@ from litestar.exceptions import HTTPException
 from litestar.types import ControllerRouterHandler
 
 from safelight.config import Settings
-from safelight.entrypoints.api import about, auth, batches, events, jobs, ops, parts, previews, problems
+from safelight.entrypoints.api import (
+    about,
+    auth,
+    batches,
+    events,
+    jobs,
+    ops,
+    parts,
+    previews,
+    problems,
+    webhooks,
+)
 from safelight.entrypoints.api.context import Call, Changes, Context, Health, Polling, Principal
 from safelight.entrypoints.api.headers import AnswerHeaders
 from safelight.entrypoints.api.requests import MAX_BODY
 from safelight.errors import SafelightError
 from safelight.previews import Previews
 from safelight.service import Service
+from safelight.webhooks import Webhooks
 
 ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
     jobs.create_upload,
@@ -23,6 +35,7 @@ ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
     jobs.Jobs,
     events.listen,
     ops.Ops,
+    webhooks.WebhookRoutes,
     about.get_about,
     about.list_recipes,
     about.get_recipe,
@@ -57,6 +70,7 @@ def create_app(
     principal = principal or auth.principal_of(service)
     context = Context(
         service=service,
+        webhooks=Webhooks(service.settings, service.ports),
         changes=changes or Polling(),
         health=health or service.health,
         principal=principal,

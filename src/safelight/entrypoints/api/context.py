@@ -14,6 +14,7 @@ from safelight.errors import JobNotFound
 from safelight.model import Job
 from safelight.previews import Previews
 from safelight.service import Service
+from safelight.webhooks import Webhooks
 
 
 class Changes(Protocol):
@@ -52,6 +53,7 @@ class Context:
     """What the application was made with."""
 
     service: Service
+    webhooks: Webhooks
     changes: Changes
     health: Health
     principal: Principal

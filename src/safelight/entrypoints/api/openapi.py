@@ -15,6 +15,12 @@ from safelight import __version__, errors, recipes
 from safelight.entrypoints.api import problems, requests, views
 from safelight.entrypoints.api.auth import needed
 from safelight.entrypoints.api.problems import Problem
+from safelight.entrypoints.api.webhook_views import (
+    DeliveriesView,
+    DeliveryView,
+    WebhooksView,
+    WebhookView,
+)
 from safelight.errors import SafelightError
 
 Json = dict[str, Any]
@@ -31,6 +37,8 @@ EXAMPLES: Final = {
     "jobId": "0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11",
     "batchId": "7f3a9c1e-2b4d-4e6f-8a90-b1c2d3e4f506",
     "name": "default",
+    "webhookId": "7c2f4f0e-95a1-4b51-8d8c-1f6f1f0f9a2e",
+    "deliveryId": "8230116799999-1f0c5a2b7d3e9a64",
 }
 """An example of each path parameter."""
 
@@ -123,6 +131,7 @@ SECURITY_SCHEMES: Final[dict[str, dict[str, Json]]] = {
 }
 """How callers are known, by the setting SAFELIGHT_AUTH."""
 
+ADDRESS_ERRORS: Final = (errors.AddressRefused, errors.HostUnknown)
 RECIPE_ERRORS: Final = (errors.UnknownRecipe, errors.RecipeInvalid)
 PREVIEW_ERRORS: Final = (
     errors.EmptyFile,
@@ -311,6 +320,43 @@ OPERATIONS: Final[dict[str, Operation]] = {
         errors=(errors.InvalidRequest,),
     ),
     "get_about": Operation(answers={200: Answer("A Safelight.", views.AboutView)}),
+    "create_webhook": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        body=requests.WebhookBody,
+        body_required=True,
+        answers={201: Answer("The webhook, with its secret.", WebhookView, ("Idempotent-Replayed",))},
+        errors=(*KEY_ERRORS, *ADDRESS_ERRORS, errors.TooManyWebhooks, errors.WebhooksOff),
+    ),
+    "list_webhooks": Operation(answers={200: Answer("All of them.", WebhooksView)}),
+    "get_webhook": Operation(
+        answers={200: Answer("The webhook.", WebhookView)}, errors=(errors.WebhookNotFound,)
+    ),
+    "change_webhook": Operation(
+        body=requests.WebhookChangeBody,
+        answers={200: Answer("The webhook as it is now.", WebhookView)},
+        errors=(errors.InvalidRequest, *ADDRESS_ERRORS, errors.WebhookNotFound, errors.WebhooksOff),
+    ),
+    "delete_webhook": Operation(answers={204: Answer("It is gone.")}, errors=(errors.WebhookNotFound,)),
+    "rotate_webhook_secret": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        answers={200: Answer("The webhook, with its new secret.", WebhookView, ("Idempotent-Replayed",))},
+        errors=(*KEY_ERRORS, errors.WebhookNotFound),
+    ),
+    "test_webhook": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        answers={202: Answer("The test's delivery.", DeliveryView, ("Idempotent-Replayed",))},
+        errors=(*KEY_ERRORS, errors.WebhookNotFound, errors.DeliveryNotFound),
+    ),
+    "list_deliveries": Operation(
+        query=requests.DeliveriesQuery,
+        answers={200: Answer("A part of the deliveries.", DeliveriesView)},
+        errors=(errors.InvalidRequest, errors.WebhookNotFound),
+    ),
+    "replay_delivery": Operation(
+        headers=(IDEMPOTENCY_KEY,),
+        answers={202: Answer("The delivery, to be sent again.", DeliveryView, ("Idempotent-Replayed",))},
+        errors=(*KEY_ERRORS, errors.WebhookNotFound, errors.DeliveryNotFound),
+    ),
     "list_recipes": Operation(answers={200: Answer("All of them.", views.RecipesView)}),
     "get_recipe": Operation(
         answers={200: Answer("The recipe.", views.RecipeView)}, not_found=(errors.UnknownRecipe,)
@@ -390,6 +436,7 @@ def _operation(handler: HTTPRouteHandler, path: str, method: str, auth: str) -> 
     if told.form is not None:
         result["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": told.form}}}
     result["responses"] |= _failures(told, with_body=method == "POST")
+    result["responses"] |= _failures(told, with_body=method in ("POST", "PATCH"))
     return result
 
 

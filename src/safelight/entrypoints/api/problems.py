@@ -74,6 +74,12 @@ KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.IdempotencyKeyInUse: Kind(409, "Idempotency-Key in use", retry_after=1),
     errors.PreviewsBusy: Kind(503, "Previews busy", retry_after=1),
     errors.Overloaded: Kind(503, "Overloaded", retry_after=60),
+    errors.WebhookNotFound: Kind(404, "Webhook not found"),
+    errors.DeliveryNotFound: Kind(404, "Delivery not found"),
+    errors.TooManyWebhooks: Kind(409, "Too many webhooks"),
+    errors.WebhooksOff: Kind(409, "Webhooks are off"),
+    errors.AddressRefused: Kind(422, "Address refused"),
+    errors.HostUnknown: Kind(422, "Host unknown"),
     errors.TooLarge: Kind(413, "File too large"),
     errors.EmptyFile: Kind(422, "Empty file"),
     # A preview tells at once what a job would be told later.

@@ -12,10 +12,12 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from safelight.errors import BatchNotFound, InvalidRequest, JobNotFound, MissingJobId
+from safelight.addresses import MAX_URL
+from safelight.errors import BatchNotFound, InvalidRequest, JobNotFound, MissingJobId, SafelightError
 from safelight.model import JobState
 from safelight.ports import MOST_PARTS, Part
 from safelight.service import UploadRequest
+from safelight.webhooks import EVENTS
 
 MAX_BODY: Final = 1_000_000
 """The largest request body in bytes. Files do not pass through the API."""
@@ -304,6 +306,77 @@ class ListQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = UNSET
 
 
+WebhookEvent = Literal["job.completed", "job.failed", "job.expired", "job.canceled", "batch.completed"]
+Events = Annotated[
+    Annotated[list[WebhookEvent], Meta(max_length=len(EVENTS))] | None,
+    Meta(
+        description="What to be told of; without, or empty: everything.",
+        extra={"expected": f"a list of some of {', '.join(EVENTS)}"},
+    ),
+]
+Description = Annotated[
+    Annotated[str, Meta(max_length=256)] | None,
+    Meta(
+        description="What the webhook is for, for people.",
+        extra={"expected": "a string of at most 256 characters"},
+    ),
+]
+WebhookUrl = Annotated[
+    str,
+    Meta(min_length=1, max_length=MAX_URL, pattern="^https?://", examples=["https://example.org/safelight"]),
+]
+
+
+class WebhookBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Where to send what."""
+
+    url: Annotated[
+        WebhookUrl,
+        Meta(
+            description="Where to: https, and a host of the public internet.",
+            extra={"expected": "a URL that begins with https://"},
+        ),
+    ]
+    events: Events = None
+    description: Description = None
+
+
+class WebhookChangeBody(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """What to change of a webhook. What is not sent stays as it is."""
+
+    url: Annotated[
+        WebhookUrl | None,
+        Meta(description="Where to, from now on.", extra={"expected": "a URL that begins with https://"}),
+    ] = None
+    events: Events = None
+    description: Description = None
+    disabled: Annotated[
+        bool | None,
+        Meta(
+            description="`true` sends nothing any more; `false` begins again, whatever had disabled it.",
+            extra={"expected": "true or false"},
+        ),
+    ] = None
+
+
+class DeliveriesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which deliveries to list."""
+
+    limit: Annotated[
+        Annotated[int, Meta(ge=1, le=100)],
+        Meta(description="How many deliveries at most.", extra={"expected": "a whole number from 1 to 100"}),
+    ] = 50
+    cursor: Annotated[
+        Annotated[str, Meta(max_length=1024)] | UnsetType,
+        Meta(
+            description="Where to go on: the `nextCursor` of the part before.",
+            extra={"expected": "the nextCursor of an earlier answer"},
+        ),
+    ] = UNSET
+
+
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -416,6 +489,13 @@ def read_job_id(text: str) -> str:
         raise MissingJobId
     if not _JOB_ID.fullmatch(text):
         raise JobNotFound
+    return text
+
+
+def read_id(text: str, missing: type[SafelightError]) -> str:
+    """An id from an address. Raise `missing` for what can not be one: no store is asked for it."""
+    if not _JOB_ID.fullmatch(text):
+        raise missing
     return text
 
 

@@ -28,7 +28,7 @@ LIMIT: Final = 250 * 2**20
 NOT_NEEDED: Final = frozenset(
     {
         # The embedded backend, its server and its client: none of them runs in a function.
-        *("apsw", "uvicorn", "uvloop", "httptools", "httpx", "httpcore", "h11", "certifi"),
+        *("apsw", "uvicorn", "uvloop", "httptools", "httpx"),
         # The command line, ours and Litestar's.
         *("cyclopts", "docstring-parser", "attrs", "rich", "rich-click", "rich-rst", "click", "pygments"),
         *("markdown-it-py", "mdurl", "colorama"),

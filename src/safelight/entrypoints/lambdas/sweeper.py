@@ -1,9 +1,11 @@
-"""Every minute: the sweeper, for as long as this call may take, and the figure by which the operator is alarmed."""
+"""Every minute: the sweeper, for as long as this call may take, and the figure by which the operator is alarmed. Beside
+it, webhooks are sent what is due, so that neither waits for the other."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from safelight.entrypoints.lambdas.observing import Context, observed
-from safelight.entrypoints.lambdas.wiring import system
+from safelight.entrypoints.lambdas.wiring import courier, system
 from safelight.model import HOUR, Job, JobState, Stage
 
 ROOM: Final = 10.0
@@ -20,7 +22,10 @@ def handler(_event: dict[str, Any], context: Context) -> dict[str, int]:
         now = ports.clock()
         call.count("JobsOpenTooLong", sum(open_too_long(job, now) for job in ports.jobs.due(now)))
         budget = context.get_remaining_time_in_millis() / 1000 - ROOM
-        done = system().sweeper.sweep(budget=budget)
+        with ThreadPoolExecutor(1, thread_name_prefix="courier") as beside:
+            delivering = beside.submit(courier().run, budget)
+            done = system().sweeper.sweep(budget=budget)
+            delivering.result()
         if done:
             call.log.info("swept", extra=dict(done))
         return dict(done)

@@ -1,9 +1,14 @@
 """The system that a function works on: made by the first call, kept for all that follow."""
 
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
+from typing import TYPE_CHECKING
 
 from safelight import bootstrap, config
+from safelight.entrypoints.payloads import body_of
+
+if TYPE_CHECKING:
+    from safelight.webhooks.courier import Courier
 
 _open = ExitStack()
 """Never closed: Lambda ends the process, and until then the next call uses the same connections."""
@@ -13,3 +18,9 @@ _open = ExitStack()
 def system() -> bootstrap.OnAws:
     """Safelight as this function sees it. Raise ConfigurationError."""
     return _open.enter_context(bootstrap.build_on_aws(config.load()))
+
+
+@cache
+def courier() -> "Courier":
+    """Who delivers webhooks for this function."""
+    return system().courier(partial(body_of, system().service))

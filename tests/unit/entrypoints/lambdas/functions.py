@@ -7,7 +7,8 @@ from urllib.parse import quote_plus
 
 import msgspec
 import pytest
-from tests.unit.pipeline import Pipeline
+from tests.unit.pipeline import ME
+from tests.unit.webhooks.post import Post
 
 from safelight.batches import Batches
 from safelight.model import Job, JobState, Notice, Wake
@@ -30,14 +31,14 @@ class Context:
         return int(self._seconds * 1000)
 
 
-class OnAws(Pipeline):
+class OnAws(Post):
     """Stands in for `bootstrap.OnAws`."""
 
     def __init__(self) -> None:
         super().__init__(uploads_bucket=BUCKET)
         self.batches = Batches(self.ports.records, self.clock)
         self.previews = Previews(self.settings, lambda _: self.ports.renderer)
-        self.told: list[Notice] = []
+        self.told: list[tuple[Notice, bytes]] = []
         self.deaf = False
         self.counted = 0
 
@@ -52,17 +53,17 @@ class OnAws(Pipeline):
         """A record names the state that a job came to."""
         state = record["dynamodb"].get("state")
         number = record["dynamodb"]["SequenceNumber"]
-        return state and Notice(id=f"n{number}", job_id="j1", owner="me", state=JobState(state), at=1.0)
+        return state and Notice(id=f"n{number}", job_id="j1", owner=ME, state=JobState(state), at=1.0)
 
     def note_ends(self, records: Sequence[dict[str, Any]]) -> None:
         """Count them."""
         self.counted += len(records)
 
-    def announce(self, notice: Notice) -> None:
+    def announce(self, notice: Notice, body: bytes) -> None:
         """Remember, or fail."""
         if self.deaf:
             raise OSError("nobody listens")
-        self.told.append(notice)
+        self.told.append((notice, body))
 
 
 def created(
@@ -108,6 +109,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> OnAws:
     made = OnAws()
     for module in (api, dispatcher, notifier, sweeper, worker):
         monkeypatch.setattr(module, "system", lambda: made)
+    for courier_of in (notifier, sweeper):
+        monkeypatch.setattr(courier_of, "courier", lambda: made.courier)
     for name, value in {
         "POWERTOOLS_METRICS_NAMESPACE": "Safelight",
         "POWERTOOLS_SERVICE_NAME": "test",

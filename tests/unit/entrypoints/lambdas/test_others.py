@@ -12,6 +12,7 @@ import pytest
 from tests.unit.entrypoints.lambdas.functions import Context, OnAws, pipeline
 
 from safelight.entrypoints.lambdas import api, notifier, observing, sweeper
+from safelight.errors import StorageUnavailable
 from safelight.model import JobState
 
 __all__ = ["pipeline"]
@@ -26,7 +27,53 @@ def test_every_end_is_told(pipeline: OnAws) -> None:
     """What is no end is passed over."""
     answer = notifier.handler({"Records": [record(1), record(2, None), record(3, "FAILED")]}, Context())
     assert answer == {"batchItemFailures": []}
-    assert [each.id for each in pipeline.told] == ["n1", "n3"]
+    assert [(each.id, json.loads(body)["type"]) for each, body in pipeline.told] == [
+        ("n1", "job.completed"),
+        ("n3", "job.failed"),
+    ]
+
+
+def test_webhooks_are_sent_to_at_once(pipeline: OnAws) -> None:
+    """What the topic is told is what they are sent."""
+    pipeline.register()
+    notifier.handler({"Records": [record(1)]}, Context())
+    [sent] = pipeline.sent
+    [(_, body)] = pipeline.told
+    assert sent.raw == body
+    assert notifier.handler({"Records": [record(1)]}, Context()) == {"batchItemFailures": []}
+    assert len(pipeline.sent) == 1
+
+
+def test_the_stream_waits_for_a_webhook_that_is_down_once(pipeline: OnAws) -> None:
+    """After that the sweeper sends to it, until it has answered; nothing is reported as failed."""
+    pipeline.register()
+    pipeline.answers = lambda _sent: 503
+    for number in range(3):
+        answer = notifier.handler({"Records": [record(number)]}, Context())
+        assert answer == {"batchItemFailures": []}
+    assert len(pipeline.sent) == 1
+    pipeline.answers = lambda _sent: 204
+    pipeline.clock.advance(60.0)
+    sweeper.handler({}, Context())
+    assert len(pipeline.sent) == 4
+    notifier.handler({"Records": [record(9)]}, Context())
+    assert len(pipeline.sent) == 5
+
+
+def test_webhooks_that_can_not_be_sent_to_stop_no_stream(
+    pipeline: OnAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are kept, and the sweeper goes on with them."""
+    pipeline.register()
+
+    def run(seconds: float, *, quick: bool = False) -> None:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as away:
+        away.setattr(pipeline.courier, "run", run)
+        assert notifier.handler({"Records": [record(1)]}, Context()) == {"batchItemFailures": []}
+    sweeper.handler({}, Context())
+    assert len(pipeline.sent) == 1
 
 
 def test_the_stream_goes_on_where_telling_failed(pipeline: OnAws) -> None:
@@ -116,7 +163,7 @@ def test_importing_a_function_makes_nothing(module: str) -> None:
     """No client, no thread, no codec; and the functions that have no API load no web framework."""
     script = (
         f"import sys, threading, safelight.entrypoints.lambdas.{module}\n"
-        "heavy = {'boto3', 'pyvips', 'PIL', 'apsw', 'litestar', 'httpx'} & set(sys.modules)\n"
+        "heavy = {'boto3', 'pyvips', 'PIL', 'apsw', 'litestar', 'httpx', 'httpcore'} & set(sys.modules)\n"
         "print(threading.active_count(), *sorted(heavy))"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
