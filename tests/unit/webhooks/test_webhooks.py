@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 import pytest
@@ -21,7 +22,7 @@ from safelight.errors import (
     WebhookNotFound,
     WebhooksOff,
 )
-from safelight.model import DAY, HOUR, MINUTE
+from safelight.model import DAY, HOUR, MINUTE, InBatch
 from safelight.outgoing import Answered
 from safelight.webhooks import Outcome
 from safelight.webhooks.deliveries import (
@@ -89,6 +90,20 @@ def test_only_what_is_wanted_is_told(post: Post) -> None:
     [told] = [each for each in sent if each.url == failed.url]
     assert told.body["data"]["error"]["code"] == "unprocessable"
     assert {each.url for each in sent} == {all_of_it.url, failed.url}
+
+
+def test_the_end_of_a_batch_is_told(post: Post) -> None:
+    """Once, after the end of its last job, by an id of its own."""
+    post.register(events=("batch.completed",))
+    for number in range(2):
+        job = post.request()
+        batch = InBatch(id="b1", number=number, size=2)
+        post.ports.jobs.update(job.id, partial(msgspec.structs.replace, batch=batch, revision=2))
+        post.service.cancel(ME, job.id)
+        sent = post.deliver()
+        assert len(sent) == number
+    assert (sent[0].body["type"], sent[0].headers["webhook-id"]) == ("batch.completed", "b1_completed")
+    assert sent[0].body["data"] == {"batchId": "b1", "jobs": 2, "updatedAt": sent[0].body["timestamp"]}
 
 
 def test_an_event_has_one_id_for_everybody(post: Post) -> None:
