@@ -34,7 +34,7 @@ def _body(event: str, at: float, data: object) -> bytes:
 def _data(service: Service, notice: Notice) -> Any:
     if notice.batch is not None and notice.whole_batch:
         batch = notice.batch
-        return {"batchId": batch.id, "jobs": batch.size, "updatedAt": timestamp(notice.at)}
+        return {"batchId": batch.id, "total": batch.size, "updatedAt": timestamp(notice.at)}
     try:
         job = service.describe(notice.owner, notice.job_id)
     except JobNotFound:

@@ -95,6 +95,7 @@ def test_only_what_is_wanted_is_told(post: Post) -> None:
 def test_the_end_of_a_batch_is_told(post: Post) -> None:
     """Once, after the end of its last job, by an id of its own."""
     post.register(events=("batch.completed",))
+    sent: list[Sent] = []
     for number in range(2):
         job = post.request()
         batch = InBatch(id="b1", number=number, size=2)
@@ -103,7 +104,7 @@ def test_the_end_of_a_batch_is_told(post: Post) -> None:
         sent = post.deliver()
         assert len(sent) == number
     assert (sent[0].body["type"], sent[0].headers["webhook-id"]) == ("batch.completed", "b1_completed")
-    assert sent[0].body["data"] == {"batchId": "b1", "jobs": 2, "updatedAt": sent[0].body["timestamp"]}
+    assert sent[0].body["data"] == {"batchId": "b1", "total": 2, "updatedAt": sent[0].body["timestamp"]}
 
 
 def test_an_event_has_one_id_for_everybody(post: Post) -> None:
