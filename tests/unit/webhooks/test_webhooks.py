@@ -371,6 +371,7 @@ def test_switched_on_again(post: Post) -> None:
     post.deliver()
     post.answers = lambda _sent: 204
     post.webhooks.change(ME, webhook.id, disabled=False)
+    post.clock.advance(1.0)
     later = post.completed()
     [sent] = post.deliver()
     assert sent.body["data"]["jobId"] == later.id
