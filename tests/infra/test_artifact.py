@@ -16,7 +16,12 @@ from safelight.entrypoints.deploy.artifact import Artifact, Target
 
 pytestmark = pytest.mark.timeout(300)
 
-MODULES = ("api", "dispatcher", "worker", "sweeper", "notifier")
+STARTED = [
+    *((part, "api") for part in ("api", "preview")),
+    ("worker", "worker"),
+    *(("events", module) for module in ("dispatcher", "sweeper", "notifier")),
+]
+"""The zips, and the modules that start from them."""
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +86,26 @@ def test_the_artifact_is_compiled_for_the_python_that_builds_it(built: Artifact,
     assert lacking == []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_function_starts_from_the_zip_alone(built: Artifact, tmp_path: Path, module: str) -> None:
+def test_what_draws_nothing_goes_without_codecs() -> None:
+    """And what answers no HTTP without the framework; so a start unpacks a fraction of the files."""
+    zips = artifact.build_all(HERE)
+    counts, names = {}, {}
+    for part, zipped in zips.items():
+        with zipfile.ZipFile(zipped.path) as archive:
+            names[part] = {name.partition("/")[0] for name in archive.namelist()}
+            counts[part] = len(archive.namelist())
+    assert all(names["preview"] >= tops for tops in names.values())
+    for part, codecs, web in (("worker", True, False), ("api", False, True), ("events", False, False)):
+        assert ("pyvips" in names[part], "PIL" in names[part]) == (codecs, codecs)
+        assert ("litestar" in names[part], "mangum" in names[part]) == (web, web)
+    assert counts["events"] < counts["preview"] / 2
+    assert zips["events"].path.stat().st_size < zips["preview"].path.stat().st_size / 4
+
+
+@pytest.mark.parametrize(("part", "module"), STARTED)
+def test_every_function_starts_from_its_zip_alone(part: str, module: str, tmp_path: Path) -> None:
     """Nothing is found that is not in the zip: no installed package stands in for one that is missing."""
-    with zipfile.ZipFile(built.path) as archive:
+    with zipfile.ZipFile(artifact.build(HERE, part).path) as archive:
         archive.extractall(tmp_path)
     script = f"""
 import sys
@@ -96,7 +117,7 @@ for service in ("s3", "dynamodb", "sqs", "sns"):
 observing._logger(), observing._metrics()
 if {module!r} == "api":
     function._application()
-if {module!r} == "worker":
+if {part!r} in ("worker", "preview"):
     made.start_renderer()
 files = [getattr(one, "__file__", None) or "" for one in list(sys.modules.values())]
 outside = [file for file in files if "site-packages" in file]

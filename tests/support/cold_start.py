@@ -31,6 +31,9 @@ CLIENTS: Final = {
 }
 """The services that each function calls."""
 
+PART: Final = {"api": "api", "worker": "worker"}
+"""The zip of each function, where it is not `events`."""
+
 GOALS: Final = {"api": 1.7, "dispatcher": 1.15, "sweeper": 1.15}
 """How many times boto3 with these clients a start may cost at most."""
 
@@ -61,10 +64,11 @@ class Cost(NamedTuple):
 
 @contextmanager
 def unpacked() -> Iterator[Path]:
-    """The functions' zip, unpacked as Lambda does."""
+    """The functions' zips, unpacked as Lambda does, each in a folder of its name."""
     with TemporaryDirectory(prefix="functions-") as folder:
-        with zipfile.ZipFile(artifact.build(HERE).path) as archive:
-            archive.extractall(folder)
+        for part, built in artifact.build_all(HERE).items():
+            with zipfile.ZipFile(built.path) as archive:
+                archive.extractall(Path(folder, part))
         yield Path(folder)
 
 
@@ -77,7 +81,7 @@ def cost(function: str, folder: Path, *, rounds: int = 7) -> Cost:
         f"boto3.client({service!r}, region_name='ap-south-1')" for service in CLIENTS[function]
     )
     own = f"""
-import sys; sys.path.insert(0, {str(folder)!r})
+import sys; sys.path.insert(0, {str(folder / PART.get(function, "events"))!r})
 from safelight.entrypoints.lambdas import {function}, observing, wiring
 for service in {CLIENTS[function]!r}:
     wiring.system()._aws.clients.get(service)

@@ -1,7 +1,10 @@
-"""The functions' code: one zip, made of pinned wheels and of this very package, without Docker.
+"""The functions' code: zips, made of pinned wheels and of this very package, without Docker.
+
+Four of them, because a start unpacks whatever is in a zip: what draws nothing goes without the codecs (three quarters
+of all bytes), and what answers no HTTP without the web framework (a third of all files).
 
 Wheels are chosen for the functions' Python and processor, not for this machine's, and checked against the hashes in
-`requirements/`. The zip is the same byte for byte whenever its content is, and is named after its content.
+`requirements/`. A zip is the same byte for byte whenever its content is, and is named after its content.
 
 Lambda can keep no compiled module, so every cold start would compile them all: two thirds of its work. If the Python
 that deploys is the one that the functions run on, the zip brings every module compiled.
@@ -40,6 +43,57 @@ NOT_NEEDED: Final = frozenset(
 )
 """Requirements that a function does without. The journeys on the emulator fail when one is needed after all."""
 
+CODECS: Final = frozenset(
+    {
+        *(
+            "PIL",
+            "pillow.libs",
+            "pillow",
+            "pyvips",
+            "pyvips_binary",
+            "pyvips_binary.libs",
+            "_libvips.abi3.so",
+        ),
+        *("cffi", "_cffi_backend", "pycparser"),
+    }
+)
+"""What only drawing needs, as it lies in a zip: names, or what stands before the version."""
+
+WEB: Final = frozenset(
+    {
+        *(
+            "litestar",
+            "litestar_htmx",
+            "mangum",
+            "anyio",
+            "sniffio",
+            "idna",
+            "multidict",
+            "multipart.py",
+            "multipart",
+        ),
+        "safelight/entrypoints/api",
+    }
+)
+"""What only answering HTTP needs."""
+
+MESSAGES: Final = frozenset(
+    {
+        "aws_lambda_powertools/utilities/batch",
+        "aws_lambda_powertools/utilities/data_classes",
+        "aws_lambda_powertools/middleware_factory",
+    }
+)
+"""What only the worker needs of what is not for drawing."""
+
+PARTS: Final[dict[str, frozenset[str]]] = {
+    "preview": frozenset(),
+    "worker": WEB,
+    "api": CODECS | MESSAGES,
+    "events": CODECS | WEB | MESSAGES,
+}
+"""The zips, each with what it goes without. `events` is for dispatcher, sweeper and notifier."""
+
 SOURCE_ONLY: Final = "pyvips"
 """Published as source only. Told that there is no system libvips, it builds to plain Python."""
 
@@ -50,6 +104,12 @@ _SERVICES: Final = frozenset({"dynamodb", "s3", "sns", "sqs", "sts", "sso", "sso
 _NOT_CODE: Final = re.compile(
     r"(^|/)(__pycache__|tests?|testing/fixtures)/|\.(pyc|pyi|pyx|pxd|c|h|md|rst)$|\.dist-info/(RECORD|WHEEL|INSTALLER|top_level\.txt|entry_points\.txt|sboms/)"
 )
+_NOT_USED: Final = re.compile(
+    r"aws_lambda_powertools/(event_handler|metrics/provider/datadog|utilities/(parser|auth_alpha|kafka|idempotency"
+    r"|streaming|parameters|circuit_breaker|feature_flags|data_masking|validation|metadata))/"
+    r"|litestar/(contrib|cli|channels|testing)/"
+)
+"""Parts of a library for which no function of ours has a use."""
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 Say = Callable[[str], None]
@@ -86,11 +146,47 @@ class Artifact(NamedTuple):
         return f"functions/{self.digest[:32]}.zip"
 
 
-def build(target: Target, *, cache: Path | None = None, say: Say = lambda _line: None) -> Artifact:
-    """The zip for this target, from the cache if nothing has changed. Raise ConfigurationError."""
+def build(
+    target: Target, part: str = "preview", *, cache: Path | None = None, say: Say = lambda _line: None
+) -> Artifact:
+    """One of the zips for this target. Raise ConfigurationError."""
+    return build_all(target, cache=cache, say=say, only=(part,))[part]
+
+
+def build_all(
+    target: Target,
+    *,
+    cache: Path | None = None,
+    say: Say = lambda _line: None,
+    only: Iterable[str] = tuple(PARTS),
+) -> dict[str, Artifact]:
+    """The zips for this target, from the cache if nothing has changed. Raise ConfigurationError."""
     cache = cache or cache_folder()
     wheels = download(target, cache, say)
     files = dict(sorted({**_libraries(wheels), **_ours()}.items()))
+    return {part: _artifact(target, _without(files, PARTS[part]), cache, say) for part in only}
+
+
+def _without(files: Mapping[str, bytes], names: frozenset[str]) -> dict[str, bytes]:
+    """The files, but for packages of these names and what tells about them."""
+    return {name: data for name, data in files.items() if not _names(name) & names}
+
+
+def _names(path: str) -> set[str]:
+    """The names that a file may be left out by: its package, or what it tells about, and every folder it is in."""
+    top = path.partition("/")[0]
+    about = re.match(r"(\w+?)-[0-9][^/]*\.dist-info$", top)
+    binary = re.match(r"(\w+)\.cpython-[^/]*\.so$", top)
+    folders = path.split("/")[:-1]
+    return {
+        top,
+        *(["/".join(folders[:count]) for count in range(1, len(folders) + 1)]),
+        *([about[1]] if about else []),
+        *([binary[1]] if binary else []),
+    }
+
+
+def _artifact(target: Target, files: Mapping[str, bytes], cache: Path, say: Say) -> Artifact:
     compiler = sys.version if target.python == "{}.{}".format(*sys.version_info) else ""
     digest = _digest({**files, "compiled by": compiler.encode()})
     path = cache / "zips" / f"{digest}.zip"
@@ -208,7 +304,7 @@ def _installed_as(name: str) -> str | None:
 
 
 def _needed(name: str) -> bool:
-    if _NOT_CODE.search(name):
+    if _NOT_CODE.search(name) or _NOT_USED.match(name):
         return False
     service = re.match(r"botocore/data/([^/]+)/", name)
     return service is None or service[1] in _SERVICES

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from safelight.entrypoints.deploy import adoption, artifact, material, parameters, remains, removal
+from safelight.entrypoints.deploy import adoption, artifact, material, parameters, remains, removal, starting
 from safelight.entrypoints.deploy.account import Account, Names
 from safelight.entrypoints.deploy.artifact import Target
 from safelight.entrypoints.deploy.remains import Remain
@@ -68,26 +68,31 @@ def deploy(account: Account, name: str, given: Mapping[str, str], audience: Audi
     storehouse = Storehouse(account, names.bucket("artifacts"), name)
     made_storehouse = not storehouse.exists()
     _refuse_taken(account, stack, names)
-    zipped = artifact.build(Target(value("Runtime"), value("Architecture")), say=audience.say)
+    zips = artifact.build_all(Target(value("Runtime"), value("Architecture")), say=audience.say)
 
     try:
         if made_storehouse:
             storehouse.make()
-        audience.say(f"Uploading the functions: {zipped.path.stat().st_size / 1e6:.1f} MB")
-        storehouse.keep(zipped.key, zipped.path)
+        size = sum(zipped.path.stat().st_size for zipped in zips.values())
+        audience.say(f"Uploading the functions: {size / 1e6:.1f} MB")
+        for zipped in zips.values():
+            storehouse.keep(zipped.key, zipped.path)
         template = storehouse.keep_template(material.template())
         wanted = {
             **given,
             "AppName": names.app,
             "ArtifactBucket": storehouse.bucket,
-            "ArtifactKey": zipped.key,
+            **{parameters.ARTIFACTS[part]: zipped.key for part, zipped in zips.items()},
         }
         wanted["Release"] = parameters.release(material.template(), {**before, **wanted})
-        return _change(account, stack, names, template, wanted, audience)
+        done = _change(account, stack, names, template, wanted, audience)
     except BaseException:
         if made_storehouse:
             removal.delete_bucket(account, storehouse.bucket, lambda _line: None)
         raise
+    if done.changed:
+        starting.start_all(account, names, audience.say)
+    return done
 
 
 def _change(

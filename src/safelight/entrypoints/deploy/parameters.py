@@ -10,7 +10,15 @@ from typing import Any, Final
 from safelight.entrypoints.deploy import material
 from safelight.errors import ConfigurationError
 
-OURS: Final = frozenset({"ArtifactBucket", "ArtifactKey", "Release"})
+ARTIFACTS: Final = {
+    "preview": "ArtifactKey",
+    "worker": "WorkerArtifactKey",
+    "api": "ApiArtifactKey",
+    "events": "EventsArtifactKey",
+}
+"""The parameter of each zip's key."""
+
+OURS: Final = frozenset({"ArtifactBucket", *ARTIFACTS.values(), "Release"})
 """Filled in by the deployment itself."""
 
 
