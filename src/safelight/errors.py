@@ -22,6 +22,8 @@
     │   ├── NotAllowedNow              not_allowed_now
     │   ├── UnknownRecipe              unknown_recipe
     │   ├── RecipeInvalid              recipe_invalid
+    │   ├── RecipeNameTaken            recipe_name_taken
+    │   ├── TooManyRecipes             too_many_recipes
     │   ├── UnknownOutput              unknown_output
     │   ├── SourceGone                 source_gone
     │   ├── WebhookNotFound            webhook_not_found
@@ -235,6 +237,18 @@ class UnknownOutput(RequestError):
     """The recipe has no output of that name; name one that it has, or none for the primary one."""
 
     code = "unknown_output"
+
+
+class RecipeNameTaken(RequestError):
+    """The operator of this Safelight has a recipe of that name, which nobody else can change; choose another name."""
+
+    code = "recipe_name_taken"
+
+
+class TooManyRecipes(RequestError):
+    """You have 100 recipes with a name already, and more are not kept; delete one of them first."""
+
+    code = "too_many_recipes"
 
 
 class SourceGone(RequestError):

@@ -113,6 +113,8 @@ class Upload(Value, frozen=True):
     """Lower-case hexadecimal, eight digits."""
     overwrite: bool = True
     multipart: Multipart | None = None
+    dedupe: bool = False
+    """Whether a job that made the same of the same bytes before may stand for this one."""
 
 
 class RecipeRef(Value, frozen=True):

@@ -19,6 +19,7 @@ import msgspec
 
 from safelight import faults
 from safelight.config import Settings
+from safelight.duplicates import Duplicates
 from safelight.errors import (
     AttemptError,
     AttemptsUsedUp,
@@ -68,6 +69,7 @@ from safelight.model import (
 )
 from safelight.ports import Page, Ports, Rendered, UploadGrant, UploadLink
 from safelight.recipes import Book, Recipe, canonical, digest, parse
+from safelight.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +128,7 @@ class UploadRequest(Value, frozen=True):
     method: Literal["PUT", "POST"] = "PUT"
     overwrite: bool = True
     multipart: bool = False
+    dedupe: bool = False
 
 
 class Batch(Value, frozen=True):
@@ -144,6 +147,8 @@ class Service:
         self.settings = settings
         self.ports = ports
         self.book = book
+        self._duplicates = Duplicates(settings, ports)
+        self.shelf = Shelf(settings, ports.records, book)
         self._quotas = Quotas(settings, ports)
         self._published: set[str] = set()
         self._recipes: dict[str, bytes] = {}
@@ -163,7 +168,7 @@ class Service:
                 self._refuse_request(request)
             except SafelightError as error:
                 raise type(error)(f"files[{number}]: {error.message}") from None
-        recipe = self._publish(requests[0].recipe)
+        recipe = self._publish(owner, requests[0].recipe)
         now = self.ports.clock()
         batch = Batch(id=new_id(), owner=owner, created_at=now, job_ids=tuple(new_id() for _ in requests))
         sizes = [self.settings.max_bytes if request.size is None else request.size for request in requests]
@@ -194,12 +199,18 @@ class Service:
     def request_upload(self, owner: str, request: UploadRequest) -> Job:
         """Create the job of an upload; `upload_link` gives its URL.
 
+        With `dedupe` and a SHA-256, a COMPLETED job of the owner that made the same of the same bytes is returned
+        instead, if there is one: then nothing has to be sent.
         Raise Overloaded, QuotaUsedUp, TooLarge for a declared size over the limit, UnknownRecipe, RecipeInvalid,
         MultipartNeedsSize, ConflictingFields, InvalidRequest.
         """
         self._refuse_overload()
         self._refuse_request(request)
-        recipe = self._publish(request.recipe)
+        recipe = self._publish(owner, request.recipe)
+        if request.dedupe and request.sha256:
+            earlier = self._duplicates.find(owner, request.sha256.lower(), recipe)
+            if earlier is not None and not self.was_deleted(earlier):
+                return earlier
         now = self.ports.clock()
         job_id = new_id()
         self._quotas.take(owner, (job_id,), self.settings.max_bytes if request.size is None else request.size)
@@ -332,6 +343,8 @@ class Service:
             outputs = tuple(self._store(job, token, rendered) for rendered in rendering.outputs)
         finally:
             rendering.close()
+        if job.upload.dedupe and rendering.source.sha256:
+            self._duplicates.remember(job, rendering.source.sha256)
         faults.reached("job.stored")
         now = self.ports.clock()
         # What earlier attempts left is tidied soon; everything goes at the end of retention.
@@ -460,7 +473,7 @@ class Service:
         """A new job on the kept original of an earlier one. Raise SourceGone if it is not kept any more."""
         self._refuse_overload()
         earlier = self.describe(owner, job_id)
-        reference = self._publish(recipe)
+        reference = self._publish(owner, recipe)
         source = earlier.source
         if source is None or self.ports.blobs.head(source.key, source.version) is None:
             raise SourceGone
@@ -588,8 +601,11 @@ class Service:
             raise InvalidRequest("Recipes inside a request are turned off here; name one of GET /recipes.")
         return parse(json.dumps(choice).encode(), self.settings.assets)
 
-    def _publish(self, choice: RecipeChoice) -> RecipeRef:
+    def _publish(self, owner: str, choice: RecipeChoice) -> RecipeRef:
         """Resolve the recipe that a client chose, and keep its content where every worker finds it."""
+        if isinstance(choice, str) and (own := self.shelf.own(owner, choice)):
+            self._keep_for_a_while(digest(own), canonical(own))
+            return RecipeRef(name=choice, digest=digest(own))
         recipe = self.chosen(choice)
         if isinstance(choice, dict):
             self._keep_for_a_while(digest(recipe), canonical(recipe))
@@ -657,6 +673,7 @@ def _new_job(
             crc32=request.crc32.lower() if request.crc32 else None,
             overwrite=request.overwrite,
             multipart=Multipart(part_size=PART_SIZE) if request.multipart else None,
+            dedupe=request.dedupe,
         ),
         recipe=recipe,
         metadata=request.metadata,

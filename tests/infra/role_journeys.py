@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 import httpx
@@ -47,6 +48,10 @@ class Journeys:
             self._wait(http, other["jobId"], "COMPLETED")
             replayed = self._ask(http, "POST", "/jobs", json={"from": made["jobId"]}, headers=again)
             self._get(replayed["downloadUrl"])
+            # A recipe with a name, and a file that was processed before.
+            self._ask(http, "PUT", "/recipes/mine", json={"version": 1, **recipe})
+            self._ask(http, "DELETE", "/recipes/mine")
+            self._processed_before(http)
             # Signed, and refused for another reason than a missing right: a failed action frees its key.
             failing = {"Idempotency-Key": f"f{time.time_ns()}"}
             self._ask(
@@ -89,6 +94,7 @@ class Journeys:
             self._ask(http, "GET", "/jobs")
             batch = self._ask(http, "POST", "/batches", json={"files": [{"filename": "a.jpg"}]})
             self._ask(http, "GET", f"/batches/{batch['batchId']}")
+            self._ask(http, "GET", "/recipes")
             self._ask(http, "GET", "/health")
             self._ask(http, "GET", "/ops")
             self._ask(http, "GET", "/webhooks")
@@ -118,10 +124,10 @@ class Journeys:
         self._end()
 
     def worker(self) -> None:
-        """A job, one whose original is gone, and a message that can not be read."""
+        """A job that is remembered, one whose original is gone, and a message that can not be read."""
         self._begin()
         with self._http() as http:
-            self._completed(http)
+            self._completed(http, dedupe=True)
             made = self._ask(http, "POST", "/uploads")
             self._silently(lambda: self._put(made))
             # The version that the job is told of is not there.
@@ -204,8 +210,8 @@ class Journeys:
             raise Denied(answer.text)
         answer.raise_for_status()
 
-    def _completed(self, http: httpx.Client) -> dict[str, Any]:
-        made = self._ask(http, "POST", "/uploads")
+    def _completed(self, http: httpx.Client, **said: Any) -> dict[str, Any]:
+        made = self._ask(http, "POST", "/uploads", json=said)
         self._put(made)
         return self._wait(http, made["jobId"], "COMPLETED")
 
@@ -303,6 +309,20 @@ class Journeys:
         self._account.client("sqs").send_message(
             QueueUrl=self._stack.outputs["DeadLetterQueueUrl"], MessageBody=json.dumps(body)
         )
+
+    def _processed_before(self, http: httpx.Client) -> None:
+        """The same bytes once more get the same job, and another one when its output is gone."""
+        wanted = {"dedupe": True, "sha256": sha256(image()).hexdigest()}
+        done = self._completed(http, dedupe=True)
+        found = self._ask(http, "POST", "/uploads", json=wanted)
+        assert (found["jobId"], found["uploadUrl"]) == (done["jobId"], None)
+        s3 = self._account.client("s3")
+        for item in s3.list_objects_v2(Bucket=self._processed, Prefix=f"processed/uploads/{done['jobId']}/")["Contents"]:
+            s3.delete_object(Bucket=self._processed, Key=item["Key"])
+        other = self._ask(http, "POST", "/uploads", json=wanted)
+        assert other["uploadUrl"]
+        for job in (done, other):
+            self._ask(http, "DELETE", f"/jobs/{job['jobId']}")
 
     def _silently(self, action: Callable[[], None]) -> None:
         """Do it while the bucket tells nobody."""

@@ -22,7 +22,8 @@ class Grant(Answer, frozen=True):
     """The right to upload one file: where to, and which headers or form fields have to come with it."""
 
     job_id: str
-    upload_url: str
+    upload_url: str | None
+    """Nothing needs to be sent if it is None: the job is one of the same bytes, and COMPLETED."""
     expires_in: int = 300
     upload_method: str = "PUT"
     upload_headers: dict[str, str] = {}

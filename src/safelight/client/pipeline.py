@@ -63,11 +63,13 @@ class Client:
         recipe: str | dict[str, Any] | None = None,
         metadata: dict[str, str] | None = None,
         method: Literal["PUT", "POST"] = "PUT",
+        dedupe: bool = False,
         progress: Progress | None = None,
         idempotency_key: str | None = None,
     ) -> "Job":
         """Send a file, from disk piece by piece, and return its job. `recipe` is a name, or a recipe itself.
 
+        With `dedupe`, a job that has made the same of the same bytes stands for this one, and nothing is sent.
         Size and SHA-256 are declared beforehand, so that what arrives damaged is refused. A file of more than 16 MB
         goes in parts, several at once, if the server takes them. The same file, recipe and metadata under the same
         `idempotency_key` are the same job for a day: what has arrived of it is not sent again.
@@ -82,6 +84,7 @@ class Client:
             "recipe": recipe,
             "metadata": metadata,
             "multipart": True if method == "PUT" and size > MULTIPART_FROM else None,
+            "dedupe": dedupe or None,
         }
         declared = {name: value for name, value in said.items() if value is not None}
         grant, again = self._request_upload(declared, idempotency_key)
@@ -113,7 +116,10 @@ class Client:
         return self._http.decode(Grant, answer), key is not None and "idempotent-replayed" in answer.headers
 
     def send(self, grant: Grant, path: str | Path, progress: Progress | None = None) -> None:
-        """Send a file to where its grant says, as a body or as a form."""
+        """Send a file to where its grant says, as a body or as a form; to nowhere if nothing needs to be sent."""
+        url = grant.upload_url
+        if url is None:
+            return
         with Path(path).open("rb") as file:
 
             def request() -> dict[str, Any]:
@@ -123,7 +129,7 @@ class Client:
                     return {"data": grant.upload_fields, "files": {"file": (Path(path).name, body)}}
                 return {"content": body, "headers": grant.upload_headers}
 
-            self._http.call(grant.upload_method, grant.upload_url, request)
+            self._http.call(grant.upload_method, url, request)
 
     # --- jobs ---
 
@@ -156,6 +162,15 @@ class Client:
     def recipe(self, name: str) -> Any:
         """One recipe."""
         return self._http.ask(object, "GET", f"/recipes/{quote(name, safe='')}")
+
+    def put_recipe(self, name: str, recipe: bytes) -> Any:
+        """Give a recipe, YAML or JSON, a name of one's own, new or in place of what it meant."""
+        path = f"/recipes/{quote(name, safe='')}"
+        return self._http.ask(object, "PUT", path, lambda: {"content": recipe})
+
+    def delete_recipe(self, name: str) -> None:
+        """Take a name of one's own away."""
+        self._http.call("DELETE", f"/recipes/{quote(name, safe='')}")
 
 
 class Job:

@@ -596,6 +596,64 @@ def test_recipes(api: httpx.Client, pipeline: Pipeline) -> None:
     assert api.post("/uploads", json={"recipe": item["recipe"]}).status_code == 200
 
 
+def test_a_recipe_gets_a_name(api: httpx.Client) -> None:
+    """PUT makes it, and then says what it means; requests can name it; DELETE takes it away, twice if need be."""
+    made = api.put("/recipes/web", json=INLINE)
+    assert made.status_code == 201
+    item = made.json()
+    assert (item["name"], item["own"], list(item["recipe"]["outputs"])) == ("web", True, ["small"])
+    assert api.get("/recipes/web").json() == item
+    assert [one["name"] for one in api.get("/recipes").json()["items"]] == ["default", "web"]
+    job = api.post("/uploads", json={"recipe": "web"}).json()["jobId"]
+    assert api.get(f"/jobs/{job}").json()["recipe"] == {"name": "web", "digest": item["digest"]}
+    again = api.put("/recipes/web", content="version: 1\noutputs: {large: {format: png}}\n")
+    assert again.status_code == 200
+    assert again.json()["digest"] != item["digest"]
+    assert api.get(f"/jobs/{job}").json()["recipe"]["digest"] == item["digest"]
+    assert [api.delete("/recipes/web").status_code for _ in range(2)] == [204, 204]
+    assert_problem(api.get("/recipes/web"), 404, "unknown_recipe")
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "content", "status", "code", "words"),
+    [
+        ("PUT", "default", "{}", 409, "recipe_name_taken", "choose another name"),
+        ("DELETE", "default", None, 409, "recipe_name_taken", "choose another name"),
+        ("PUT", "web", "", 422, "recipe_invalid", "expected the fields"),
+        (
+            "PUT",
+            "web",
+            '{"version": 1, "outputs": {"a": {"format": "bmp"}}}',
+            422,
+            "recipe_invalid",
+            "outputs.a.format",
+        ),
+        ("PUT", "W", "{}", 400, "invalid_request", "expected a name of a-z"),
+    ],
+)
+def test_what_can_not_get_a_name(
+    api: httpx.Client, method: str, name: str, content: str | None, status: int, code: str, words: str
+) -> None:
+    """Each refusal says what is wrong, and where."""
+    response = api.request(method, f"/recipes/{name}", content=content)
+    assert words in assert_problem(response, status, code)["detail"]
+
+
+def test_what_was_processed_before_is_not_sent_again(api: httpx.Client, pipeline: Pipeline) -> None:
+    """With `dedupe` and the hash, the answer is the job that is done, without a URL; repeated, the same."""
+    done = pipeline.completed(dedupe=True)
+    assert done.source is not None
+    wanted = {"dedupe": True, "sha256": done.source.sha256}
+    key = {"Idempotency-Key": "once"}
+    body, again = (api.post("/uploads", json=wanted, headers=key).json() for _ in range(2))
+    assert (body["jobId"], body["uploadUrl"], body["uploadHeaders"]) == (done.id, None, {})
+    assert again == body
+    assert api.get(body["statusUrl"].removeprefix("http://api.example")).json()["status"] == "COMPLETED"
+    fresh = api.post("/uploads", json=wanted | {"sha256": "0" * 64}).json()
+    assert fresh["jobId"] != done.id
+    assert fresh["uploadUrl"].startswith("https://storage.invalid/")
+
+
 def test_a_recipe_that_is_not_there(api: httpx.Client) -> None:
     """An unknown recipe's address is 404 and names those there are."""
     assert "there are: default" in assert_problem(api.get("/recipes/nosuch"), 404, "unknown_recipe")["detail"]

@@ -3,8 +3,8 @@
 from functools import cache
 
 import msgspec
-from litestar import Response, get
-from litestar.params import FromPath
+from litestar import Controller, Response, delete, get, put
+from litestar.params import FromPath, RawBody
 
 from safelight import __version__, recipes
 from safelight.entrypoints.api.auth import OPEN
@@ -12,7 +12,7 @@ from safelight.entrypoints.api.context import Call, answer
 from safelight.entrypoints.api.problems import refuse
 from safelight.entrypoints.api.views import AboutView, HealthView, RecipesView, RecipeView
 from safelight.errors import UnknownRecipe
-from safelight.recipes import Book
+from safelight.recipes import Recipe
 
 
 @get("/", opt=OPEN, sync_to_thread=False)
@@ -30,28 +30,49 @@ def get_about() -> Response[bytes]:
     )
 
 
-@get("/recipes", sync_to_thread=False)
-def list_recipes(request: Call) -> Response[bytes]:
+class Recipes(Controller):
     """The recipes that requests may name."""
-    service = request.service
-    items = tuple(_view(service.book, name) for name in service.book.names())
-    return answer(RecipesView(items=items, default=service.settings.default_recipe))
 
+    path = "/recipes"
 
-@get("/recipes/{name:str}", sync_to_thread=False)
-def get_recipe(request: Call, name: FromPath[str]) -> Response[bytes]:
-    """One recipe, with every default written out."""
-    try:
-        return answer(_view(request.service.book, name))
-    except UnknownRecipe as error:
-        # In a body an unknown name makes the request unprocessable; here it is the address that leads nowhere.
-        return refuse(request, error, status=404)
+    @get("/", sync_to_thread=True)
+    def list_recipes(self, request: Call) -> Response[bytes]:
+        """The recipes that requests may name: the operator's, and the caller's own."""
+        service = request.service
+        found = service.shelf.all(request.owner).items()
+        items = tuple(_view(name, recipe, own=own) for name, (recipe, own) in found)
+        return answer(RecipesView(items=items, default=service.settings.default_recipe))
 
+    @get("/{name:str}", sync_to_thread=True)
+    def get_recipe(self, request: Call, name: FromPath[str]) -> Response[bytes]:
+        """One recipe, with every default written out."""
+        service = request.service
+        try:
+            recipe = service.shelf.get(request.owner, name)
+        except UnknownRecipe as error:
+            # In a body an unknown name makes the request unprocessable; here it is the address that leads nowhere.
+            return refuse(request, error, status=404)
+        return answer(_view(name, recipe, own=name not in service.book.names()))
 
-@get("/recipes/schema.json", sync_to_thread=False)
-def get_recipe_schema() -> Response[bytes]:
-    """The JSON Schema of recipes."""
-    return answer(_schema())
+    @put("/{name:str}", status_code=200, sync_to_thread=True)
+    def put_recipe(self, request: Call, name: FromPath[str], body: RawBody) -> Response[bytes]:
+        """Give a recipe a name of the caller's own, new or in place of what it meant. YAML is read, too.
+
+        Jobs run what the name meant when they were made. The operator's names can not be taken.
+        """
+        recipe, new = request.service.shelf.put(request.owner, name, body)
+        return answer(_view(name, recipe, own=True), status=201 if new else 200)
+
+    @delete("/{name:str}", status_code=204, sync_to_thread=True)
+    def delete_recipe(self, request: Call, name: FromPath[str]) -> Response[None]:
+        """Take a name of the caller's own away. Jobs made by it go on. Deleting twice is the same."""
+        request.service.shelf.remove(request.owner, name)
+        return Response(None, status_code=204)
+
+    @get("/schema.json", sync_to_thread=False)
+    def get_recipe_schema(self) -> Response[bytes]:
+        """The JSON Schema of recipes."""
+        return answer(_schema())
 
 
 @get("/openapi.json", opt=OPEN, sync_to_thread=False)
@@ -74,11 +95,9 @@ def get_health(request: Call) -> Response[bytes]:
     return answer(view, status=200 if well else 503, headers={"Cache-Control": "no-store"})
 
 
-def _view(book: Book, name: str) -> RecipeView:
-    recipe = book.get(name)
-    return RecipeView(
-        name=name, digest=recipes.digest(recipe), recipe=msgspec.json.decode(recipes.canonical(recipe))
-    )
+def _view(name: str, recipe: Recipe, *, own: bool) -> RecipeView:
+    content = msgspec.json.decode(recipes.canonical(recipe))
+    return RecipeView(name=name, digest=recipes.digest(recipe), recipe=content, own=own)
 
 
 @cache

@@ -37,9 +37,7 @@ ROUTES: Final[tuple[ControllerRouterHandler, ...]] = (
     ops.Ops,
     webhooks.WebhookRoutes,
     about.get_about,
-    about.list_recipes,
-    about.get_recipe,
-    about.get_recipe_schema,
+    about.Recipes,
     about.get_openapi,
     about.get_health,
 )

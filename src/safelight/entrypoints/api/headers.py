@@ -11,7 +11,7 @@ from safelight.limits import Standing
 ALLOWED_HEADERS: Final = (
     "Authorization, Content-Type, Idempotency-Key, If-None-Match, Last-Event-ID, X-Api-Key, X-Request-Id"
 )
-ALLOWED_METHODS: Final = "GET, POST, PATCH, DELETE, OPTIONS"
+ALLOWED_METHODS: Final = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 EXPOSED_HEADERS: Final = (
     "ETag",
     "Idempotent-Replayed",

@@ -18,7 +18,7 @@ from safelight.entrypoints.api.requests import (
 )
 from safelight.entrypoints.api.views import JobsView, etag, view_job, view_upload
 from safelight.errors import MissingJobId, ScopeMissing
-from safelight.model import Job
+from safelight.model import Job, JobState
 
 
 @post("/uploads", status_code=200, sync_to_thread=True)
@@ -30,7 +30,8 @@ def create_upload(request: Call, body: RawBody) -> Response[bytes]:
         request, body, lambda: service.request_upload(request.owner, wanted), request.describe
     )
     status_url = request.address_of(job.id)
-    view = view_upload(service, job, service.upload_link(job), status_url)
+    done = wanted.dedupe and job.state is JobState.COMPLETED
+    view = view_upload(service, job, None if done else service.upload_link(job), status_url)
     return answer(view, headers=headers | {"Location": status_url, "Cache-Control": "no-store"})
 
 

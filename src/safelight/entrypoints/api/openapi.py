@@ -361,6 +361,21 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "get_recipe": Operation(
         answers={200: Answer("The recipe.", views.RecipeView)}, not_found=(errors.UnknownRecipe,)
     ),
+    "put_recipe": Operation(
+        body=recipes.Recipe,
+        body_required=True,
+        answers={
+            200: Answer("The name means this recipe now.", views.RecipeView),
+            201: Answer("The name is new.", views.RecipeView),
+        },
+        errors=(
+            errors.InvalidRequest,
+            errors.RecipeInvalid,
+            errors.RecipeNameTaken,
+            errors.TooManyRecipes,
+        ),
+    ),
+    "delete_recipe": Operation(answers={204: Answer("It is gone.")}, errors=(errors.RecipeNameTaken,)),
     "get_recipe_schema": Operation(answers={200: Answer("A JSON Schema (2020-12).", {"type": "object"})}),
     "get_openapi": Operation(answers={200: Answer("An OpenAPI document.", {"type": "object"})}),
     "get_health": Operation(
@@ -435,8 +450,7 @@ def _operation(handler: HTTPRouteHandler, path: str, method: str, auth: str) -> 
         result["security"] = [{scheme: [scope.value]} for scheme in SECURITY_SCHEMES[auth]]
     if told.form is not None:
         result["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": told.form}}}
-    result["responses"] |= _failures(told, with_body=method == "POST")
-    result["responses"] |= _failures(told, with_body=method in ("POST", "PATCH"))
+    result["responses"] |= _failures(told, with_body=method in ("POST", "PUT", "PATCH"))
     return result
 
 

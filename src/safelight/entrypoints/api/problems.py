@@ -68,6 +68,8 @@ KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.NotAllowedNow: Kind(409, "Not allowed now"),
     errors.UnknownRecipe: Kind(422, "Unknown recipe"),
     errors.RecipeInvalid: Kind(422, "Recipe not valid"),
+    errors.RecipeNameTaken: Kind(409, "Recipe name taken"),
+    errors.TooManyRecipes: Kind(409, "Too many recipes"),
     errors.UnknownOutput: Kind(422, "Unknown output"),
     errors.SourceGone: Kind(410, "Original gone"),
     errors.IdempotencyKeyReused: Kind(422, "Idempotency-Key used before"),

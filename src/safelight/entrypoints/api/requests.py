@@ -114,6 +114,16 @@ UploadMultipart = Annotated[
 ]
 
 
+UploadDedupe = Annotated[
+    bool | None,
+    Meta(
+        description="Whether a job that has made the same of the same bytes may stand for this one. With `sha256`, the "
+        "answer is that job, if there is one, and nothing needs to be sent.",
+        extra={"expected": "true or false"},
+    ),
+]
+
+
 class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What may be said about an upload. Everything is optional, and so is the body itself.
 
@@ -131,6 +141,7 @@ class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     method: UploadMethod = None
     overwrite: UploadOverwrite = None
     multipart: UploadMultipart = None
+    dedupe: UploadDedupe = None
 
     def request(self) -> UploadRequest:
         """The same for the service: what was not sent is left to its defaults."""

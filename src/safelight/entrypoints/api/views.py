@@ -192,7 +192,13 @@ class UploadView(View, frozen=True):
     """Where and how to send the file, and where to look for the job."""
 
     job_id: Annotated[str, Meta(examples=["0d5c0b52-6f5e-4d0e-9d3e-3f2f0b5a7c11"])]
-    upload_url: Annotated[str, Meta(description="Signed: whoever has it may upload.")]
+    upload_url: Annotated[
+        str | None,
+        Meta(
+            description="Signed: whoever has it may upload. Null if nothing needs to be sent: `dedupe` was asked "
+            "for, and the job, which has been COMPLETED, is of the same bytes."
+        ),
+    ]
     expires_in: Annotated[int, Meta(description="How many seconds `uploadUrl` is good for.", examples=[300])]
     upload_method: Annotated[str, Meta(description="PUT, or POST for a form.", examples=["PUT"])]
     upload_headers: Annotated[
@@ -237,6 +243,7 @@ class RecipeView(View, frozen=True):
     name: str
     digest: Annotated[str, Meta(description="Fixes the content: equal digests are equal recipes.")]
     recipe: Annotated[dict[str, Any], Meta(description="The recipe, with every default written out.")]
+    own: Annotated[bool, Meta(description="Whether it is the caller's own, and not the operator's.")]
 
 
 class RecipesView(View, frozen=True):
@@ -435,8 +442,18 @@ def _view_source(job: Job) -> SourceView:
     )
 
 
-def view_upload(service: Service, job: Job, link: UploadLink, status_url: str) -> UploadView:
-    """How to send the file of a new job."""
+def view_upload(service: Service, job: Job, link: UploadLink | None, status_url: str) -> UploadView:
+    """How to send the file of a job; without a link, that it needs none."""
+    if link is None:
+        return UploadView(
+            job_id=job.id,
+            upload_url=None,
+            expires_in=0,
+            upload_method=job.upload.method,
+            upload_headers={},
+            upload_fields={},
+            status_url=status_url,
+        )
     return UploadView(
         job_id=job.id,
         upload_url=link.url,

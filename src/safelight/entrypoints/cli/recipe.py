@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Any
 
 from cyclopts import App
 
-from safelight.entrypoints.cli.terminal import GREEN, RED, AsJson, UsageError, columns, paint, say, say_json
+from safelight.entrypoints.cli.terminal import (
+    DEFAULT_API,
+    GREEN,
+    RED,
+    Api,
+    AsJson,
+    Key,
+    UsageError,
+    columns,
+    paint,
+    say,
+    say_json,
+)
 from safelight.errors import RecipeInvalid, UnknownRecipe
 
 if TYPE_CHECKING:
@@ -16,10 +28,19 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @recipe.command(name="ls")
-def list_(*, as_json: AsJson = False) -> None:
-    """List the recipes that there are by name: the built-in ones and those in SAFELIGHT_RECIPES."""
+def list_(*, api: str | None = None, key: Key = None, as_json: AsJson = False) -> None:
+    """List the recipes that there are by name: the built-in ones and those in SAFELIGHT_RECIPES.
+
+    Parameters
+    ----------
+    api
+        List those of the Safelight at this address instead, with your own.
+    """
     from safelight import config, recipes
 
+    if api is not None:
+        _list_of(api, key, as_json=as_json)
+        return
     settings = config.load()
     book = recipes.Book(settings)
     if as_json:
@@ -28,6 +49,56 @@ def list_(*, as_json: AsJson = False) -> None:
     rows = [[name, ", ".join(book.get(name).outputs)] for name in book.names()]
     for line in columns([["RECIPE", "OUTPUTS"], *rows]):
         say(line)
+
+
+def _list_of(api: str, key: str | None, *, as_json: bool) -> None:
+    from safelight.client import Client
+
+    with Client(api, key=key) as client:
+        found = client.recipes()["items"]
+    if as_json:
+        say_json(found)
+        return
+    rows = [
+        [item["name"], ", ".join(item["recipe"]["outputs"]), "own" if item["own"] else ""] for item in found
+    ]
+    for line in columns([["RECIPE", "OUTPUTS", ""], *rows]):
+        say(line)
+
+
+@recipe.command
+def put(name: str, file: Path, /, *, api: Api = DEFAULT_API, key: Key = None) -> None:
+    """Give a recipe a name of your own at a Safelight, new or in place of what it meant.
+
+    Jobs run what the name meant when they were made.
+
+    Parameters
+    ----------
+    name
+        What requests will call it: a-z, 0-9, - and _, 40 at most.
+    file
+        YAML or JSON.
+    """
+    from safelight.client import Client
+
+    with Client(api, key=key) as client:
+        digest = client.put_recipe(name, _read(file))["digest"]
+    say(f"{paint('ok', GREEN)}  {name} is {digest}")
+
+
+@recipe.command
+def rm(name: str, /, *, api: Api = DEFAULT_API, key: Key = None) -> None:
+    """Take a name of your own away at a Safelight. Jobs made by it go on; once more is the same.
+
+    Parameters
+    ----------
+    name
+        The name.
+    """
+    from safelight.client import Client
+
+    with Client(api, key=key) as client:
+        client.delete_recipe(name)
 
 
 @recipe.command

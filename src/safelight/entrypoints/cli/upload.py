@@ -30,6 +30,7 @@ def upload(
     recipe: str | None = None,
     out: Path = Path("safelight-out"),
     wait: bool = True,
+    dedupe: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Send pictures to a Safelight, wait, and save the results.
@@ -47,6 +48,8 @@ def upload(
         The folder to save results in.
     wait
         Wait for the results and save them; without, only say which job each file became.
+    dedupe
+        Send nothing that was processed before, sent with this option, by the same recipe: its job is taken.
     """
     from safelight.client import Client
 
@@ -58,7 +61,7 @@ def upload(
     under_way: dict[Path, str] = {}
     try:
         with Client(api, key=key) as client, Board("Uploading", len(todo)) as board:
-            task = _Task(client, board, choice, out if wait else None, under_way)
+            task = _Task(client, board, choice, out if wait else None, under_way, dedupe=dedupe)
             for result in side_by_side(task, todo, AT_ONCE):
                 report(board, result, as_json=as_json)
                 results.append(result)
@@ -80,7 +83,10 @@ class _Task:
         recipe: str | dict[str, Any] | None,
         out: Path | None,
         under_way: dict[Path, str],
+        *,
+        dedupe: bool,
     ) -> None:
+        self._dedupe = dedupe
         self._client = client
         self._board = board
         self._recipe = recipe
@@ -107,6 +113,7 @@ class _Task:
             job = self._client.upload(
                 picture.path,
                 recipe=self._recipe,
+                dedupe=self._dedupe,
                 progress=lambda sent, size: bar.at(0.4 * sent / max(size, 1), "sending"),
             )
             job_id, self._met = job.id, True
