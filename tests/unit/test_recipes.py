@@ -83,14 +83,14 @@ A_LIST = "a list of avif, gif, jpeg, png or webp"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "expected the fields version, steps, outputs, limits, metadata, received None"),
-        ([], "expected the fields version, steps, outputs, limits, metadata, received []"),
+        (None, "expected the fields version, steps, outputs, limits, metadata, sanitize, received None"),
+        ([], "expected the fields version, steps, outputs, limits, metadata, sanitize, received []"),
         (recipe(version=2), "version: expected 1, received 2"),
         (recipe(steps=[]), "steps: expected names with a value each, received []"),
         (recipe(outputs={}), "outputs: expected 1 to 50 entries, received 0"),
         (
             recipe(limit={}),
-            "limit: there is no such field; there are: version, steps, outputs, limits, metadata",
+            "limit: there is no such field; there are: version, steps, outputs, limits, metadata, sanitize",
         ),
         ({"version": 1}, "outputs: expected names with a value each, but it is missing"),
         (marked(opacity=7), "steps.mark.opacity: expected a number from 0 to 1, received 7"),

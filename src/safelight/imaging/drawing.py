@@ -11,6 +11,7 @@ import msgspec
 from safelight.config import Settings
 from safelight.errors import OutputTooLarge
 from safelight.imaging.headers import ImageFormat
+from safelight.imaging.watching import Trace
 from safelight.model import Facts, Source
 from safelight.ports import Rendered, Rendering
 from safelight.recipes import Recipe
@@ -40,6 +41,7 @@ class Drawing(msgspec.Struct, frozen=True):
     source: Look
     outputs: tuple[Look, ...]
     facts: Facts | None = None
+    trace: Trace | None = None
 
 
 def new_file() -> IO[bytes]:

@@ -7,12 +7,14 @@
 libvips computes when pixels are asked for, so a picture here costs nothing until it is encoded or kept.
 """
 
+import time
 from collections import Counter
 from typing import Final
 
 import msgspec
 
 from safelight.imaging.pictures import Picture
+from safelight.imaging.watching import Node, Watch
 from safelight.operations import ORIGINAL, Operation, Size, Turn
 from safelight.recipes import Recipe
 
@@ -27,12 +29,15 @@ AS_IS: Final = 0.99
 class Graph:
     """The pictures that a recipe makes of one original."""
 
-    def __init__(self, recipe: Recipe, original: Picture) -> None:
+    def __init__(self, recipe: Recipe, original: Picture, watch: Watch | None = None) -> None:
         self._recipe = recipe
+        self._watch = watch
         self._sizes = _sizes(recipe, original.size)
         self._parents = {name: self._parent(name) for name in recipe.steps}
         self._users = Counter(self._parents.values()) + Counter(file.rendition.use for file in recipe.files())
-        self._done = {ORIGINAL: kept(original) if self._users[ORIGINAL] > 1 else original}
+        begin = time.perf_counter()
+        self._done = {ORIGINAL: kept(original) if watch or self._users[ORIGINAL] > 1 else original}
+        self._note(ORIGINAL, "decode", None, self._done[ORIGINAL], begin)
 
     def picture(self, name: str) -> Picture:
         """What comes out of the step of this name; to be asked for once a file."""
@@ -51,15 +56,29 @@ class Graph:
         chained = parent != operation.use
         before = self._sizes[operation.use] if chained else source.size
         assert before is not None, "sizes are chained only where they are known"
+        begin = time.perf_counter()
         frames = source.frames
         if operation.looks(before):
             frames = kept(source).frames
             operation = operation.settled(frames, before)
         elif not _streams(operation, before):
             frames = kept(source).frames
-        return msgspec.structs.replace(
+        made = msgspec.structs.replace(
             source, frames=[operation.draw(frame, before) for frame in frames], size=operation.size(before)
         )
+        if self._watch is not None:
+            made = kept(made)
+            self._note(name, operation.name(), parent, made, begin)
+        return made
+
+    def _note(self, name: str, does: str, of: str | None, picture: Picture, begin: float) -> None:
+        if self._watch is None:
+            return
+        frame = picture.frames[0]
+        seconds = time.perf_counter() - begin
+        depth = 2 if frame.format == "ushort" else 1
+        taken = len(picture.frames) * frame.width * frame.height * frame.bands * depth
+        self._watch.nodes.append(Node(name, does, of, frame.width, frame.height, seconds, taken))
 
     def _parent(self, name: str) -> str:
         """The step whose picture this one is drawn from: the nearest larger one of the same view, or what it uses."""

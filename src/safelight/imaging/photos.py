@@ -15,6 +15,7 @@ from PIL import Image, JpegImagePlugin
 
 from safelight.imaging import exif, profiles, splice
 from safelight.imaging.pictures import ORIENTATION, Quality, Tables, save_jpeg
+from safelight.imaging.watching import Watch
 from safelight.model import Facts
 from safelight.operations import Edit, Mark, Operation, Size
 
@@ -40,6 +41,7 @@ def render(
     splicing: bool = False,
     facts: Facts = NOTHING,
     wide: bool = True,
+    watch: Watch | None = None,
 ) -> tuple[Size, Size] | None:
     """Write the photo, turned and marked, to `file`; return its size before and after, None if there is more to do.
 
@@ -52,14 +54,24 @@ def render(
         size = Size(*photo.size, orientation_of(photo))
         edits = _edits(chain, size)
         fits, icc = profiles.outgoing(photo.info.get("icc_profile"), keep=wide)
+        watch = watch or Watch()
         if edits is None or not fits:
+            watch.reasons.append(
+                "the steps do more than turn and mark" if fits else "its colours are converted to sRGB"
+            )
             return None
         if splicing and quality == "keep":
             spliced = splice.splice(data, size, edits, file, facts=facts, icc=icc)
             if isinstance(spliced, splice.Spliced):
+                watch.way = f"spliced ({spliced.way})"
                 return size, spliced.size
+            watch.reasons.append(f"not spliced: {spliced.reason}")
+        else:
+            watch.reasons.append(f"not spliced: {'quality is not keep' if splicing else 'it is turned off'}")
         if not _takes(photo.mode, edits):
+            watch.reasons.append(f"no mark can be drawn on {photo.mode} as it is")
             return None
+        watch.way = "marked in place"
         tables = Tables.of(photo)
         photo.decodermaxblock = len(data)  # Pillow would pile it up in pieces of 64 kB
         photo.load()

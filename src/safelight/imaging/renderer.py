@@ -2,6 +2,8 @@
 
 import errno
 import mmap
+import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache, partial
@@ -26,8 +28,9 @@ from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file
 from safelight.imaging.graph import Graph
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.imaging.pictures import Picture
+from safelight.imaging.watching import Node, Watch
 from safelight.model import Facts, Source
-from safelight.operations import Size, catalogue
+from safelight.operations import ORIGINAL, Size, catalogue
 from safelight.ports import Rendering
 from safelight.recipes import File, Recipe, canonical, default, parse
 
@@ -85,8 +88,10 @@ def render_in_process(file: IO[bytes], source: Source, recipe: bytes, settings: 
         return rendering
 
 
-def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]]) -> Drawing:
-    """Draw the outputs of the recipe into `files`, one each.
+def draw(
+    file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]], *, explain: bool = False
+) -> Drawing:
+    """Draw the outputs of the recipe into `files`, one each; with `explain`, tell what it took.
 
     Raise FileError if the original is at fault; OutputTooLarge; RenderCrashed if memory ran out.
     """
@@ -101,13 +106,15 @@ def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[
     with _judged():
         said = exif.read(data, header.format) if plan.metadata.of_file else Facts()
         kept = said.chosen(plan.metadata.keep)
-        splicing = settings.splice == "auto"
-        drawing = _photo(data, header, plan, kept, files, splicing=splicing) or _pictures(
-            data, header, plan, kept, files
+        splicing = settings.splice == "auto" and plan.sanitize == "auto"
+        watch = Watch() if explain else None
+        drawing = _photo(data, header, plan, kept, files, splicing=splicing, watch=watch) or _pictures(
+            data, header, plan, kept, files, watch
         )
         for output in files:
             output.flush()
-        return msgspec.structs.replace(drawing, facts=_facts(data, header, plan, said))
+        drawing = msgspec.structs.replace(drawing, facts=_facts(data, header, plan, said))
+        return msgspec.structs.replace(drawing, trace=watch.trace()) if watch else drawing
 
 
 def _facts(data: mmap.mmap, header: Header, recipe: Recipe, said: Facts) -> Facts | None:
@@ -139,27 +146,41 @@ def _photo(
     files: Sequence[IO[bytes]],
     *,
     splicing: bool,
+    watch: Watch | None,
 ) -> Drawing | None:
     """The short way, if there is one."""
     ((name, output), *more) = recipe.outputs.items()
-    if more or output.max_bytes is not None:
+    quality = output.quality
+    one_jpeg = not more and header.format == "jpeg" and output.kinds in (("same",), ("jpeg",))
+    if not one_jpeg or output.max_bytes is not None or quality == "auto":
+        if watch:
+            reason = "its quality is sought" if one_jpeg else "it is more than one JPEG made of a JPEG"
+            watch.reasons.append(reason)
         return None
-    if header.format != "jpeg" or output.kinds not in (("same",), ("jpeg",)) or output.quality == "auto":
-        return None
+    begin = time.perf_counter()
     sizes = photos.render(
         data,
         recipe.chain(name),
-        output.quality,
+        quality,
         files[0],
         splicing=splicing,
         facts=kept,
         wide="icc" in recipe.metadata.keep,
+        watch=watch,
     )
+    if sizes and watch:
+        seconds, length = time.perf_counter() - begin, files[0].tell()
+        watch.nodes.append(Node(name, watch.way, ORIGINAL, sizes[1].width, sizes[1].height, seconds, length))
     return sizes and Drawing(_look("jpeg", sizes[0]), (_look("jpeg", sizes[1]),))
 
 
 def _pictures(
-    data: mmap.mmap, header: Header, recipe: Recipe, kept: Facts, files: Sequence[IO[bytes]]
+    data: mmap.mmap,
+    header: Header,
+    recipe: Recipe,
+    kept: Facts,
+    files: Sequence[IO[bytes]],
+    watch: Watch | None,
 ) -> Drawing:
     """The way for everything."""
     wide = "icc" in recipe.metadata.keep
@@ -171,11 +192,19 @@ def _pictures(
         header.frames,
     ):
         raise Unprocessable("The file says two different things about its size.")
-    drawn = Graph(recipe, original)
-    looks = [
-        _encoded(drawn.picture(made.rendition.use), made, header, file)
-        for made, file in zip(recipe.files(), files, strict=True)
-    ]
+    drawn = Graph(recipe, original, watch)
+    looks = []
+    for made, file in zip(recipe.files(), files, strict=True):
+        picture = drawn.picture(made.rendition.use)
+        begin = time.perf_counter()
+        looks.append(look := _encoded(picture, made, header, file))
+        if watch:
+            file.flush()
+            does, length = f"encode {look.format}", os.fstat(file.fileno()).st_size
+            seconds = time.perf_counter() - begin
+            watch.nodes.append(
+                Node(f"→ {made.name}", does, made.rendition.use, look.width, look.height, seconds, length)
+            )
     return Drawing(_look(header.format, original.size, header.frames), tuple(looks))
 
 

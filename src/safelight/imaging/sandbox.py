@@ -39,6 +39,7 @@ from safelight.errors import (
 from safelight.imaging import confine, wire
 from safelight.imaging.drawing import Drawing, check_total, digest, finish, new_file
 from safelight.imaging.habits import Habits
+from safelight.imaging.watching import Trace
 from safelight.model import Source
 from safelight.ports import Rendering
 from safelight.recipes import Recipe, parse
@@ -166,12 +167,24 @@ class SandboxedRenderer:
 
     def render(self, file: IO[bytes], source: Source, recipe: bytes) -> Rendering:
         """See `ports.Renderer.render`."""
+        return self._drawn(file, source, wire.Work(recipe))[0]
+
+    def explain(self, file: IO[bytes], source: Source, recipe: bytes) -> tuple[Rendering, Trace]:
+        """Render, slower and with more memory, and tell what each step took. Raise what `render` raises."""
+        rendering, drawing = self._drawn(file, source, wire.Work(recipe, explain=True))
+        if drawing.trace is None:
+            rendering.close()
+            raise RenderCrashed
+        return rendering, drawing.trace
+
+    def _drawn(self, file: IO[bytes], source: Source, work: wire.Work) -> tuple[Rendering, Drawing]:
+        recipe = work.recipe
         plan = _plan(recipe)
         with self._turn, contextlib.ExitStack() as stack:
             zygote, child = self._ready()
             ahead = None
             outputs = [stack.enter_context(new_file()) for _ in plan.files()]
-            answer, source = self._work(zygote, child, wire.Work(recipe), file, source, outputs)
+            answer, source = self._work(zygote, child, work, file, source, outputs)
             try:
                 drawing = _believed(answer)
                 _seal(outputs)
@@ -184,7 +197,7 @@ class SandboxedRenderer:
                 # While the results are stored; any earlier, burying and forking would take a core from this job.
                 self._next(zygote, child, ahead)
             stack.pop_all()
-            return rendering
+            return rendering, drawing
 
     def close(self) -> None:
         """See `ports.Renderer.close`."""

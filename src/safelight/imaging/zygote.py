@@ -95,7 +95,8 @@ def draw(worker: socket.socket, entry: Any, settings: Settings) -> wire.Drawn | 
     work = wire.receive(worker, wire.Work, numbers)
     original, *outputs = [os.fdopen(number, "r+b" if at else "rb") for at, number in enumerate(numbers)]
     try:
-        return wire.Drawn(entry.draw(original, work.recipe, settings, outputs))
+        asked = {"explain": True} if work.explain else {}
+        return wire.Drawn(entry.draw(original, work.recipe, settings, outputs, **asked))
     except SafelightError as error:
         return wire.Refused(error.code, error.message, _told(error.__cause__))
     except MemoryError:

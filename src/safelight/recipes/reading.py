@@ -103,6 +103,7 @@ class _Reading:
             for name, output, path in self._named(content.get("outputs", {}), "outputs", 1)
             if "outputs" in content
         }
+        sanitize = self._value(content.get("sanitize", "auto"), Literal["auto", "pixels"], "sanitize")
         if "version" in content:
             self._value(content["version"], Literal[1], "version")
         limits = self._limits(content.get("limits", {}))
@@ -115,7 +116,9 @@ class _Reading:
         made = {
             name: step for name, step in steps.items() if step is not None
         }  # without a mistake, that is all
-        recipe = Recipe(version=1, steps=made, outputs=outputs, limits=limits, metadata=metadata)
+        recipe = Recipe(
+            version=1, steps=made, outputs=outputs, limits=limits, metadata=metadata, sanitize=sanitize
+        )
         self._primary(recipe)
         self._names(recipe)
         self._sense(recipe)

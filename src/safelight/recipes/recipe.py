@@ -110,6 +110,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     metadata: Metadata = Metadata()
     """What outputs keep of the original's metadata, and what is told of the original."""
 
+    sanitize: Literal["auto", "pixels"] = "auto"
+    """`pixels` has every picture decoded and encoded anew. With `auto`, a JPEG that is only marked may keep its coded
+    bits beside the marks, and with them whatever somebody hid in those."""
+
     def line(self, name: str) -> tuple[str, ...]:
         """The steps from the original to this one, in the order they are done."""
         steps: list[str] = []

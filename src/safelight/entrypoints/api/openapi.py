@@ -11,7 +11,7 @@ import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 
-from safelight import __version__, errors, recipes
+from safelight import __version__, errors, recipes, shelf
 from safelight.entrypoints.api import problems, requests, views
 from safelight.entrypoints.api.auth import needed
 from safelight.entrypoints.api.problems import Problem
@@ -78,6 +78,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     body: type[msgspec.Struct] | None = None
     body_required: bool = False
     form: Json | None = None
+    in_path: Json = {}
+    """What else its parameter in the path has to be."""
     """The schema of a form that is sent instead of a body in JSON."""
     query: type[msgspec.Struct] | None = None
 
@@ -362,6 +364,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         answers={200: Answer("The recipe.", views.RecipeView)}, not_found=(errors.UnknownRecipe,)
     ),
     "put_recipe": Operation(
+        in_path={"pattern": f"^{shelf.NAME.pattern}$", "not": {"enum": ["default", shelf.INLINE]}},
         body=recipes.Recipe,
         body_required=True,
         answers={
@@ -437,7 +440,7 @@ def _operation(handler: HTTPRouteHandler, path: str, method: str, auth: str) -> 
         "summary": summary.replace("\n", " ").rstrip("."),
         "description": description or summary,
         "parameters": [
-            *(_in_path(name) for name in re.findall(r"\{(\w+)\}", path)),
+            *(_in_path(name, told.in_path) for name in re.findall(r"\{(\w+)\}", path)),
             *_query(told.query),
             *told.headers,
         ],
@@ -474,12 +477,12 @@ def _link(paths: Json, schemas: Json) -> None:
                 answer["links"] = links
 
 
-def _in_path(name: str) -> Json:
+def _in_path(name: str, more: Json) -> Json:
     return {
         "name": name,
         "in": "path",
         "required": True,
-        "schema": {"type": "string"},
+        "schema": {"type": "string"} | more,
         "example": EXAMPLES[name],
     }
 

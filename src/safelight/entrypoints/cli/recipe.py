@@ -127,6 +127,8 @@ def show(name: str, /, *, as_json: AsJson = False) -> None:
         ordered["limits"] = limits
     if content["metadata"] != msgspec.to_builtins(Metadata()):
         ordered["metadata"] = content["metadata"]
+    if content["sanitize"] != "auto":
+        ordered["sanitize"] = content["sanitize"]
     say(yaml.safe_dump(ordered, sort_keys=False, allow_unicode=True).rstrip())
 
 

@@ -3,6 +3,7 @@
 import os
 import queue
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,13 +14,15 @@ from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
-from safelight.entrypoints.cli.terminal import AsJson
+from safelight.entrypoints.cli.terminal import AsJson, columns, in_bytes
 from safelight.errors import EmptyFile, SafelightError, TooLarge
 from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
     from safelight.config import Settings
-    from safelight.ports import Rendered, Renderer
+    from safelight.imaging import SandboxedRenderer
+    from safelight.imaging.watching import Trace
+    from safelight.ports import Rendered
 
 
 def render(
@@ -28,6 +31,7 @@ def render(
     *,
     out: Path = Path("safelight-out"),
     recipe: str | None = None,
+    explain: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJson = False,
 ) -> int:
     """Render pictures on this machine, on all cores, without a server.
@@ -42,6 +46,8 @@ def render(
         The folder to save results in.
     recipe
         The name of a recipe, or a recipe file. Without: the default.
+    explain
+        Tell which way each picture took and why, and what each step took. Slower: no step is done in passing.
     """
     from safelight import bootstrap, config
     from safelight.imaging import SandboxedRenderer
@@ -52,13 +58,13 @@ def render(
     plan = canonical(recipe)
     cores = min(settings.workers or bootstrap.cores(), len(todo))
     with ExitStack() as stack:
-        engines: queue.SimpleQueue[Renderer] = queue.SimpleQueue()
+        engines: queue.SimpleQueue[SandboxedRenderer] = queue.SimpleQueue()
         for _ in range(cores):
             engine = SandboxedRenderer(settings)
             stack.callback(engine.close)
             engines.put(engine)
         board = stack.enter_context(Board("Rendering", len(todo)))
-        task = _Task(engines, board, settings, plan, out)
+        task = _Task(engines, board, settings, plan, out, explain=explain)
         results = []
         for result in side_by_side(task, todo, cores):
             report(board, result, as_json=as_json)
@@ -66,17 +72,38 @@ def render(
     return summary(results)
 
 
+def explained(trace: "Trace") -> Iterator[str]:
+    """A trace as lines: the way and why, then each step with its time and its memory."""
+    reasons = f" ({'; '.join(trace.reasons)})" if trace.reasons else ""
+    yield f"  by {trace.way}{reasons}; {in_bytes(trace.peak)} at most"
+    rows = [
+        [
+            f"  {node.name}",
+            node.does,
+            f"of {node.of}" if node.of else "",
+            f"{node.width} × {node.height}",
+            f"{1000 * node.seconds:.1f} ms",
+            in_bytes(node.bytes),
+        ]
+        for node in trace.nodes
+    ]
+    yield from columns(rows)
+
+
 class _Task:
     """What is done with each file, by whichever engine is free."""
 
     def __init__(
         self,
-        engines: "queue.SimpleQueue[Renderer]",
+        engines: "queue.SimpleQueue[SandboxedRenderer]",
         board: Board,
         settings: "Settings",
         recipe: bytes,
         out: Path,
+        *,
+        explain: bool,
     ) -> None:
+        self._explain = explain
         self._engines = engines
         self._board = board
         self._settings = settings
@@ -88,8 +115,9 @@ class _Task:
         bar = self._board.bar(picture.path.name)
         start = time.monotonic()
         try:
-            saved = self._render(engine, picture)
-            return Result(picture.path, "COMPLETED", time.monotonic() - start, saved=saved)
+            saved, told = self._render(engine, picture)
+            seconds = time.monotonic() - start
+            return Result(picture.path, "COMPLETED", seconds, saved=saved, explained=told)
         except SafelightError as error:
             code, message = error.code, error.message
         except OSError as error:
@@ -99,7 +127,9 @@ class _Task:
             self._engines.put(engine)
         return Result(picture.path, "FAILED", time.monotonic() - start, code=code, message=message)
 
-    def _render(self, engine: "Renderer", picture: Picture) -> tuple[Saved, ...]:
+    def _render(
+        self, engine: "SandboxedRenderer", picture: Picture
+    ) -> tuple[tuple[Saved, ...], tuple[str, ...]]:
         from safelight.model import Source
 
         with picture.path.open("rb") as file:
@@ -108,11 +138,15 @@ class _Task:
                 raise EmptyFile
             if size > self._settings.max_bytes:
                 raise TooLarge
-            rendering = engine.render(
-                file, Source(key=picture.path.name, version="1", bytes=size), self._recipe
-            )
+            told: tuple[str, ...] = ()
+            source = Source(key=picture.path.name, version="1", bytes=size)
+            if self._explain:
+                rendering, trace = engine.explain(file, source, self._recipe)
+                told = tuple(explained(trace))
+            else:
+                rendering = engine.render(file, source, self._recipe)
         try:
-            return tuple(self._save(picture, rendered) for rendered in rendering.outputs)
+            return tuple(self._save(picture, rendered) for rendered in rendering.outputs), told
         finally:
             rendering.close()
 

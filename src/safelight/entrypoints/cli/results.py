@@ -28,6 +28,8 @@ class Result(NamedTuple):
     saved: tuple[Saved, ...] = ()
     code: str | None = None
     message: str | None = None
+    explained: tuple[str, ...] = ()
+    """What it took, line by line."""
 
     @property
     def ok(self) -> bool:
@@ -48,6 +50,7 @@ class Result(NamedTuple):
             "status": self.status,
             "seconds": round(self.seconds, 3),
             "outputs": [saved._asdict() | {"path": str(saved.path)} for saved in self.saved],
+            **({"explained": list(self.explained)} if self.explained else {}),
             "error": None if self.ok else {"code": self.code, "message": self.message},
         }
 
@@ -59,7 +62,7 @@ def report(board: Board, result: Result, *, as_json: bool) -> None:
     if as_json:
         board.say(json.dumps(result.document(), ensure_ascii=False))
     elif result.ok:
-        board.say(result.line())
+        board.say("\n".join((result.line(), *result.explained)))
 
 
 def summary(results: list[Result]) -> int:
