@@ -33,7 +33,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
+.PHONY: clients help run demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,11 @@ check: $(READY) ## Lint, formatting, types, layers, docs in step with the code
 	$(BIN)/python scripts/docs.py --check
 	$(BIN)/python scripts/operations.py --check
 
+clients: $(READY) ## Make the clients' types and the Postman collection from the API's description; needs npm
+	npm --prefix clients/typescript ci --silent
+	$(BIN)/python scripts/clients.py
+	npm --prefix clients/typescript run --silent check
+
 faults: $(READY) ## Break Safelight in every known way, and see the tests notice: prints the table
 	$(BIN)/python -m tests.faults.mutants
 
@@ -113,7 +118,7 @@ lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=
 	$(call compile,site) --group site
 
 clean: ## Remove .venv, caches and build products
-	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) $(SITE) build dist native/target console/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) $(SITE) build dist native/target console/node_modules clients/typescript/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # One requirement file: every platform and Python that we support, every version with its hashes, no address.

@@ -13,6 +13,7 @@ from safelight.callers import Scope
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.api.openapi import OPERATIONS, document
 from safelight.keys import Keys
+from safelight.service import UploadRequest
 
 PIPELINE = Pipeline(auth="apikey")
 APP = create_app(PIPELINE.service, streaming=False)
@@ -25,7 +26,8 @@ CONFIG = schemathesis.Config.from_dict(
         },
         # A cursor is opaque: no schema tells one of ours from another.
         "operations": [
-            {"include-name": "GET /jobs", "checks": {"positive_data_acceptance": {"enabled": False}}}
+            {"include-name": name, "checks": {"positive_data_acceptance": {"enabled": False}}}
+            for name in ("GET /jobs", "GET /batches/{batchId}")
         ],
     }
 )
@@ -62,7 +64,11 @@ JOBS = jobs()
 )
 def test_requests_made_from_the_description(case: Any) -> None:
     """Status, headers, media type and body of every answer are described; wrong requests are refused."""
-    if "jobId" in case.path_parameters and case.meta.generation.mode.is_positive:
+    if "batchId" in case.path_parameters and case.meta.generation.mode.is_positive:
+        case.path_parameters["batchId"] = PIPELINE.service.request_batch(ME, [UploadRequest()] * 3).id
+    if "/uploads/" in case.path and case.meta.generation.mode.is_positive:
+        case.path_parameters["jobId"] = PIPELINE.request(size=20_000_000, multipart=True).id
+    elif "jobId" in case.path_parameters and case.meta.generation.mode.is_positive:
         case.path_parameters["jobId"] = next(JOBS)  # a made-up id never is that of a job
     # One check takes the key away again, and expects 401.
     case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"})

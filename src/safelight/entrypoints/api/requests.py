@@ -399,10 +399,16 @@ def read_body(body: bytes, kind: type[T]) -> T:
 
 
 def _whole(data: dict[str, Any]) -> dict[str, Any]:
-    """JSON has one kind of number: 7.0 is as whole as 7."""
-    return data | {
-        key: int(value) for key, value in data.items() if isinstance(value, float) and value.is_integer()
-    }
+    """JSON has one kind of number: 7.0 is as whole as 7, also in a list of objects."""
+    return {name: _whole_value(value) for name, value in data.items()}
+
+
+def _whole_value(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(each) if isinstance(each, dict) else each for each in value]
+    return value
 
 
 def read_json_object(what: str, text: bytes) -> dict[str, Any]:
