@@ -26,6 +26,9 @@ PLACEHOLDERS = {
     "sl_…": r"sl_\w{20,}",
     "KEY_ID": r"sl_(\w{8})",
     "UPLOAD_URL": r'"uploadUrl": ?"([^"]+)"',
+    "whsec_…": r"whsec_[\w+/=]+",
+    "WEBHOOK_ID": r"webhook +([0-9a-f-]{36})",
+    "DELIVERY_ID": r"\d{13}-[0-9a-f]{16}",
     "JOB_ID": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}",
 }
 """What a reader fills in from what was printed before: the newest match stands for it."""

@@ -1,6 +1,7 @@
 """Webhooks of a real server: registered over HTTP, sent by the keeper, checked by the library of receivers."""
 
 import contextlib
+import json
 import os
 import signal
 import threading
@@ -11,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from standardwebhooks import WebhookVerificationError
-from tests.journeys.serving import Server, client, image, submit, until
+from tests.journeys.serving import Server, client, image, safelight, submit, until
 from tests.support.receiver import Received, Receiver, receiver
 
 pytestmark = pytest.mark.embedded
@@ -195,3 +196,35 @@ def test_it_ends_while_a_receiver_keeps_it_waiting(tmp_path: Path, there: Receiv
         assert server.end() == 0
         assert "Traceback" not in server.log.read_text()
     let_go.set()
+
+
+def test_the_commands(server: Server, http: httpx.Client, there: Receiver) -> None:
+    """Register, list, test, look at the deliveries, replay, replace the secret, remove: with words and with JSON."""
+
+    def run(*words: str) -> Any:
+        done = safelight("webhooks", *words, "--json", settings={"api": server.url})
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    made = run("add", there.url, "--events", "job.completed,job.failed", "--description", "shop")
+    assert made["events"] == ["job.completed", "job.failed"]
+    assert [each["id"] for each in run("ls")] == [made["id"]]
+    tested = run("test", made["id"])
+    assert (tested["status"], tested["event"]) == ("delivered", "webhook.test")
+    assert [each["id"] for each in run("deliveries", made["id"])] == [tested["id"]]
+    assert run("replay", made["id"], tested["id"])["status"] == "pending"
+    first, second = there.wait(2)
+    assert first.id == second.id == tested["webhookId"]
+    first.verified(made["secret"])
+    assert run("rotate", made["id"])["secret"] != made["secret"]
+    there.answer = lambda _request: 500
+    failed = safelight("webhooks", "test", made["id"], settings={"api": server.url})
+    assert (failed.returncode, failed.stderr) == (1, "")
+    assert failed.stdout.startswith("failed  500 not_welcome, ")
+    words = safelight("webhooks", "ls", settings={"api": server.url}).stdout
+    assert "job.completed,job.failed" in words
+    assert "secret" not in words
+    assert run("rm", made["id"]) == {"id": made["id"], "deleted": True}
+    gone = safelight("webhooks", "rm", made["id"], settings={"api": server.url})
+    assert (gone.returncode, gone.stdout) == (1, "")
+    assert "There is no webhook of that id" in gone.stderr

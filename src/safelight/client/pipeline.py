@@ -21,6 +21,7 @@ from safelight.client.http import ATTEMPTS, Http, backoff, checked
 from safelight.client.parts import Progress, send_parts
 from safelight.client.saving import digest, settle, unfinished
 from safelight.client.watching import Watch
+from safelight.client.webhooks import Webhooks
 from safelight.model import JobState
 
 DEFAULT_API: Final = "http://127.0.0.1:8000"
@@ -41,6 +42,8 @@ class Client:
     ) -> None:
         self._http = Http(api, transport, key=key)
         self.api = self._http.api
+        self.webhooks = Webhooks(self._http)
+        """Who is told when something has happened."""
 
     def __enter__(self) -> Self:
         return self
