@@ -72,7 +72,6 @@ WEB: Final = frozenset(
             "multipart.py",
             "multipart",
         ),
-        "safelight/entrypoints/api",
     }
 )
 """What only answering HTTP needs."""

@@ -5,7 +5,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from safelight import bootstrap, config
-from safelight.entrypoints.payloads import body_of
 
 if TYPE_CHECKING:
     from safelight.webhooks.courier import Courier
@@ -23,4 +22,6 @@ def system() -> bootstrap.OnAws:
 @cache
 def courier() -> "Courier":
     """Who delivers webhooks for this function."""
+    from safelight.entrypoints.payloads import body_of  # the dispatcher and the worker tell nobody
+
     return system().courier(partial(body_of, system().service))
