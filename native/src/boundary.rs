@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use std::slice::from_raw_parts;
 
 /// Changes whenever anything below does.
-pub const INTERFACE: u32 = 1;
+pub const INTERFACE: u32 = 2;
 
 /// A [`Layer`] in C.
 #[repr(C)]
@@ -51,6 +51,7 @@ pub unsafe extern "C" fn safelight_splice(
     layers: *const CLayer,
     count: usize,
     orientation: u8,
+    threads: u32,
     spliced: *mut CSpliced,
 ) -> i32 {
     if file.is_null() || spliced.is_null() || (layers.is_null() && count > 0) {
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn safelight_splice(
                 alpha: unsafe { from_raw_parts(layer.alpha, layer.alpha_length) },
             })
             .collect();
-        splice(file, &layers, orientation)
+        splice(file, &layers, orientation, threads as usize)
     });
     match outcome {
         Ok(Ok(done)) => {

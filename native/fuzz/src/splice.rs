@@ -21,12 +21,12 @@ fuzz_target!(|input: &[u8]| {
         })
         .collect();
     let orientation = choice[7] % 9;
-    if let Ok(first) = splice(file, &layers, orientation) {
-        let again = splice(&first.file, &[], orientation).unwrap_or_else(|why| panic!("refused its own work: {why:?}"));
+    if let Ok(first) = splice(file, &layers, orientation, 1 + usize::from(choice[5] >> 7)) {
+        let again = splice(&first.file, &[], orientation, 1).unwrap_or_else(|why| panic!("refused its own work: {why:?}"));
         assert!(again.file == first.file, "changed without a mark");
         // With a mark over a corner everything is walked that restart markers may have let it skip.
         let whole = Layer { left: 0, top: 0, width: 1, height: 1, colour: [9; 3], alpha: &[128] };
-        let _ = splice(&first.file, &[whole], 0);
+        let _ = splice(&first.file, &[whole], 0, 1);
     }
 });
 

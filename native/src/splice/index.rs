@@ -18,11 +18,17 @@ use super::refusal::Refusal;
 use super::scan::Slot;
 use std::ops::Range;
 
-/// The length of a piece, at the least, in bytes. Lanes are right after two or three MCUs, some hundred bytes.
-const PIECE: usize = 16 << 10;
+/// The length of a piece in bytes. Lanes are right after two or three MCUs, some hundred bytes; fuzzers' files are small.
+const PIECE: usize = if cfg!(fuzzing) { 48 } else { 16 << 10 };
 
 /// Data from this size on are worth it: a piece for each lane.
 pub const WORTH: usize = 4 * PIECE;
+
+/// From so many pieces on, 1 MB, a second thread saves more than its start costs.
+const SHARED: usize = if cfg!(fuzzing) { 40 } else { 64 };
+
+/// A second thread's stack. It calls nothing deep.
+const STACK: usize = 256 << 10;
 
 /// So many MCUs of a piece are all noted, and of later ones one in so many.
 const NOTED: u32 = 64;
@@ -44,12 +50,19 @@ struct Note {
 }
 
 /// Borders between the MCUs of an interval in their order, the first one at its start, `total` MCUs at the most.
-/// `bytes` hold the interval unstuffed, from bit `start` to bit `limit`, and padding. Refused as `Damaged` if that comes
+/// `bytes` hold the interval unstuffed in these bits, and padding. Refused as `Damaged` if that comes
 /// to light; but it is not read to the end.
-pub fn points(bytes: &[u8], start: usize, limit: usize, slots: &[Slot], total: usize) -> Result<Vec<Point>, Refusal> {
-    let mut here = Point { mcus: 0, bit: start, sums: [0; 3] };
+pub fn points(
+    bytes: &[u8],
+    bits: Range<usize>,
+    slots: &[Slot],
+    total: usize,
+    threads: usize,
+) -> Result<Vec<Point>, Refusal> {
+    let limit = bits.end;
+    let mut here = Point { mcus: 0, bit: bits.start, sums: [0; 3] };
     let mut found = vec![here];
-    for notes in pieces(bytes, start, limit, slots)? {
+    for notes in pieces(bytes, bits, slots, threads)? {
         let mut next = 0;
         let meeting = loop {
             next += notes[next..].iter().take_while(|note| note.bit < here.bit).count();
@@ -69,12 +82,28 @@ pub fn points(bytes: &[u8], start: usize, limit: usize, slots: &[Slot], total: u
             if mcus > total {
                 return Ok(found);
             }
+            if note.bit > limit {
+                return Err(Refusal::Damaged);
+            }
             let sum = |at: usize| base.sums[at].wrapping_add(note.sums[at].wrapping_sub(first.sums[at]));
             here = Point { mcus, bit: note.bit, sums: [sum(0), sum(1), sum(2)] };
             found.push(here);
         }
     }
+    debug_assert!(are_true(bytes, limit, slots, &found));
     Ok(found)
+}
+
+/// Whether whoever reads from the start comes to these places, and with these sums.
+fn are_true(bytes: &[u8], limit: usize, slots: &[Slot], points: &[Point]) -> bool {
+    let mut here = points[0];
+    points.iter().all(|point| {
+        while here.mcus < point.mcus {
+            let Ok(next) = after(bytes, here, limit, slots) else { return false };
+            here = next;
+        }
+        here == *point
+    })
 }
 
 /// The border after one MCU more.
@@ -87,16 +116,35 @@ fn after(bytes: &[u8], here: Point, limit: usize, slots: &[Slot]) -> Result<Poin
     if bit > limit { Err(Refusal::Damaged) } else { Ok(Point { mcus: mcus + 1, bit, sums }) }
 }
 
-/// What the lanes note, piece by piece. The last bits of the data, where padding looks like codes, are left alone.
-fn pieces(bytes: &[u8], start: usize, limit: usize, slots: &[Slot]) -> Result<Vec<Vec<Note>>, Refusal> {
-    let end = limit.saturating_sub(64);
-    let count = (limit - start).div_ceil(8 * PIECE);
-    let length = 8 * PIECE;
+/// What the lanes note, piece by piece; half of the pieces in a second thread if there are `threads` and many of them.
+fn pieces(bytes: &[u8], bits: Range<usize>, slots: &[Slot], threads: usize) -> Result<Vec<Vec<Note>>, Refusal> {
+    let count = bits.len().div_ceil(8 * PIECE);
     let mut pieces: Vec<Vec<Note>> = reserved(count)?;
     pieces.resize_with(count, Vec::new);
-    let mut waiting = (0..count).filter_map(|number| {
-        let from = start + number * length;
-        Lane::begun(bytes, slots, number, from..(from + length).min(end))
+    let (front, back) = pieces.split_at_mut(if threads > 1 && count >= SHARED { count / 2 } else { count });
+    let (own, other) = (bits.start..bits.end, bits.start + 8 * PIECE * front.len()..bits.end);
+    if back.is_empty() {
+        read(bytes, own, slots, front);
+        return Ok(pieces);
+    }
+    std::thread::scope(|scope| {
+        let second = std::thread::Builder::new()
+            .stack_size(STACK)
+            .spawn_scoped(scope, || read(bytes, other.clone(), slots, back));
+        read(bytes, own, slots, front);
+        // Without a second thread the true reader reads its part alone.
+        second.map_or(Ok(()), |thread| thread.join().map_err(|_| Refusal::Internal))
+    })?;
+    Ok(pieces)
+}
+
+/// Fill in what lanes note of these pieces; the first begins where the bits do. The last bits of all, where padding
+/// looks like codes, are left alone.
+fn read(bytes: &[u8], bits: Range<usize>, slots: &[Slot], pieces: &mut [Vec<Note>]) {
+    let end = bits.end.saturating_sub(64);
+    let mut waiting = (0..pieces.len()).filter_map(|number| {
+        let from = bits.start + 8 * PIECE * number;
+        Lane::begun(bytes, slots, number, from..(from + 8 * PIECE).min(end))
     });
     let mut lanes: Vec<Lane> = waiting.by_ref().take(4).collect();
     while let Ok(four) = <&mut [Lane; 4]>::try_from(lanes.as_mut_slice()) {
@@ -111,7 +159,6 @@ fn pieces(bytes: &[u8], start: usize, limit: usize, slots: &[Slot]) -> Result<Ve
         while lane.go(bytes) {}
         pieces[lane.number] = lane.notes;
     }
-    Ok(pieces)
 }
 
 /// Let lanes take turns until one of them has come to its end; tell which.
@@ -301,13 +348,15 @@ mod tests {
         let (bytes, length) = interval(&slots, total, 5);
         assert!(length > 2 * WORTH);
         let all = borders(&bytes, 8 * length, &slots, total);
-        let found = points(&bytes, 0, 8 * length, &slots, total).unwrap();
+        let found = points(&bytes, 0..8 * length, &slots, total, 1).unwrap();
+        assert!(are_true(&bytes, 8 * length, &slots, &found));
         assert!(found.iter().all(|point| all[point.mcus] == *point));
         assert!(found.windows(2).all(|pair| pair[0].mcus < pair[1].mcus));
         assert!(found.len() > total / 100, "the lanes were of no use");
         assert!(found[found.len() - 1].mcus > total - 100);
+        assert_eq!(found, points(&bytes, 0..8 * length, &slots, total, 2).unwrap());
         // No more than were asked for.
-        let some = points(&bytes, 0, 8 * length, &slots, total / 3).unwrap();
+        let some = points(&bytes, 0..8 * length, &slots, total / 3, 2).unwrap();
         assert!(some.iter().all(|point| point.mcus <= total / 3 && all[point.mcus] == *point));
     }
 
@@ -324,7 +373,7 @@ mod tests {
                 bytes[at] = noise(&mut dice) as u8;
             }
             let all = borders(&bytes, 8 * length, &slots, usize::MAX - 1);
-            match points(&bytes, 0, 8 * length, &slots, usize::MAX) {
+            match points(&bytes, 0..8 * length, &slots, usize::MAX, 1 + seed as usize % 2) {
                 Ok(found) => assert!(found.iter().all(|point| all[point.mcus] == *point)),
                 Err(why) => {
                     assert_eq!(why, Refusal::Damaged);

@@ -44,11 +44,11 @@ pub struct Spliced {
 /// Lay layers over a JPEG, the first one lowest, and leave everything else as it is.
 ///
 /// The picture is not turned. `orientation` is the EXIF tag that the new file gets; 0 and 1 write none. Of the other
-/// metadata only the colour profile goes along.
-pub fn splice(file: &[u8], layers: &[Layer], orientation: u8) -> Result<Spliced, Refusal> {
+/// metadata only the colour profile goes along. With `threads` of 2 and more, large files are read by two.
+pub fn splice(file: &[u8], layers: &[Layer], orientation: u8, threads: usize) -> Result<Spliced, Refusal> {
     let header = Header::read(file)?;
     let marks = Marks::new(layers, &header)?;
-    let mut walk = scan::walk(file, &header, &marks, false)?;
+    let mut walk = scan::walk(file, &header, &marks, false, threads)?;
 
     let (mut way, mut tables) = (Way::Copied, (header.dc.clone(), header.ac.clone()));
     for ac in [false, true] {
@@ -65,7 +65,7 @@ pub fn splice(file: &[u8], layers: &[Layer], orientation: u8) -> Result<Spliced,
         }
     }
     if way == Way::Recoded && header.restart > 0 {
-        walk = scan::walk(file, &header, &marks, true)?; // every interval has to be written anew
+        walk = scan::walk(file, &header, &marks, true, threads)?; // every interval has to be written anew
     }
 
     let mut out = bits::reserved(assemble::room(file, &header, &walk, way == Way::Recoded))?;

@@ -75,7 +75,7 @@ pub fn slots<'a>(
 
 /// Walk over the picture: all of it, or, where there are restart markers and `all` is not asked for, the intervals
 /// that marks touch. Of the others, only the markers are checked, and their order.
-pub fn walk(file: &[u8], header: &Header, marks: &Marks, all: bool) -> Result<Walk, Refusal> {
+pub fn walk(file: &[u8], header: &Header, marks: &Marks, all: bool, threads: usize) -> Result<Walk, Refusal> {
     let (across, down) = header.mcus();
     let total = across * down;
     let step = if header.restart > 0 { header.restart } else { total };
@@ -94,6 +94,7 @@ pub fn walk(file: &[u8], header: &Header, marks: &Marks, all: bool) -> Result<Wa
         marks,
         slots: slots(header, &header.dc, &header.ac)?,
         cover: Box::new(Cover::new()),
+        threads,
         walk: Walk {
             bytes: bits::reserved(if header.restart == 0 || all { rest.len() + PADDING } else { 0 })?,
             intervals: Vec::new(),
@@ -130,6 +131,7 @@ struct Walker<'a> {
     marks: &'a Marks<'a>,
     slots: Vec<Slot<'a>>,
     cover: Box<Cover>,
+    threads: usize,
     walk: Walk,
 }
 
@@ -161,7 +163,7 @@ impl Walker<'_> {
         bytes.extend([0; PADDING]);
         let edits = self.walk.edits.len();
         let known = if limit / 8 - start >= index::WORTH {
-            index::points(&bytes, 8 * start, limit, &self.slots, mcus.len())?
+            index::points(&bytes, 8 * start..limit, &self.slots, mcus.len(), self.threads)?
         } else {
             Vec::new()
         };

@@ -131,6 +131,7 @@ def sniff(head: bytes) -> ImageFormat:
 # --- how large it is --------------------------------------------------------------------------------------
 
 _FRAME_HEADERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0–SOF15 without DHT, JPG, DAC
+_SEQUENTIAL: Final = frozenset({0xC0, 0xC1})
 _MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
 
 
@@ -138,8 +139,10 @@ def _jpeg(data: Data) -> Header:
     """Walk the segments, and leap over the entropy-coded data after each scan's header to the next marker.
 
     A progressive file is not called interlaced: what makes it dear is the number of its scans, which is known here.
+    Where the first scan of a sequential file holds all components, no decoder reads another: its data need no look.
     """
-    width = height = scans = metadata = 0
+    width = height = scans = metadata = components = 0
+    sequential = False
     at = 2
     for _ in range(MAX_PARTS):
         marker = _MARKER.search(data, at)
@@ -153,9 +156,14 @@ def _jpeg(data: Data) -> Header:
             continue
         (length,) = unpack_from(">H", data, at)
         if code in _FRAME_HEADERS and not width:
-            height, width = unpack_from(">HH", data, at + 3)
+            height, width, components = unpack_from(">HHB", data, at + 3)
+            sequential = code in _SEQUENTIAL
         elif code == 0xDA:
             scans += 1
+            if sequential and data[at + 2] == components:
+                if data.rfind(b"\xff\xd9", at) < 0:
+                    raise Truncated
+                break
         elif 0xE0 <= code <= 0xEF or code == 0xFE:
             metadata += length
         at += length

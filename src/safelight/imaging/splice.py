@@ -9,6 +9,7 @@ installed, or refuses a file, the pixels are decoded instead, and the picture lo
 
 import ctypes
 import importlib
+import os
 from collections.abc import Sequence
 from functools import cache
 from mmap import mmap
@@ -23,7 +24,7 @@ from safelight.operations import Edit, Layer, Mark, Region, Size
 
 NOTHING: Final = Facts()
 
-INTERFACE: Final = 1
+INTERFACE: Final = 2
 """The version of the library's interface that this file speaks."""
 
 STORED: Final = {
@@ -151,12 +152,19 @@ def _library() -> ctypes.CDLL | None:
         ctypes.POINTER(_Layer),
         ctypes.c_size_t,
         ctypes.c_uint8,
+        ctypes.c_uint32,
         ctypes.POINTER(_Spliced),
     )
     library.safelight_splice_free.argtypes = (ctypes.POINTER(_Spliced),)
     library.safelight_splice_free.restype = None
     library.safelight_splice_reason.restype = ctypes.c_char_p
     return library
+
+
+@cache
+def _threads() -> int:
+    """How many threads may read a large file: looked up once, before the process is locked in."""
+    return min(2, os.cpu_count() or 1)
 
 
 def _stored(region: Region, layer: Layer, size: Size, orientation: int) -> _Layer:
@@ -193,6 +201,7 @@ def _run(
             (_Layer * len(layers))(*layers),
             len(layers),
             orientation,
+            _threads(),
             ctypes.byref(spliced),
         )
     finally:
