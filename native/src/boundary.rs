@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 use std::slice::from_raw_parts;
 
 /// Changes whenever anything below does.
-pub const INTERFACE: u32 = 2;
+pub const INTERFACE: u32 = 3;
 
 /// A [`Layer`] in C.
 #[repr(C)]
@@ -22,6 +22,8 @@ pub struct CLayer {
     colour: [u8; 3],
     alpha: *const u8,
     alpha_length: usize,
+    /// Null, or three times as many bytes.
+    pixels: *const u8,
 }
 
 /// A new file in C.
@@ -42,7 +44,7 @@ pub extern "C" fn safelight_splice_interface() -> u32 {
 /// Splice; see [`splice()`]. 0, or the number of a [`Refusal`]; then `spliced` is left empty.
 ///
 /// # Safety
-/// `file` points to `length` bytes, `layers` to `count` layers whose `alpha` is as long as they say, `spliced` to a
+/// `file` points to `length` bytes, `layers` to `count` layers whose `alpha` and `pixels` are as long as they say, `spliced` to a
 /// struct that may be overwritten. Nothing of it changes meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn safelight_splice(
@@ -76,6 +78,9 @@ pub unsafe extern "C" fn safelight_splice(
                 colour: layer.colour,
                 // SAFETY: as above.
                 alpha: unsafe { from_raw_parts(layer.alpha, layer.alpha_length) },
+                // SAFETY: as above.
+                pixels: (!layer.pixels.is_null())
+                    .then(|| unsafe { from_raw_parts(layer.pixels, layer.alpha_length.saturating_mul(3)) }),
             })
             .collect();
         splice(file, &layers, orientation, threads as usize)

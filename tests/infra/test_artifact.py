@@ -54,6 +54,24 @@ def test_the_artifact_is_the_same_from_nothing(built: Artifact, tmp_path: Path) 
     assert _hash(again.path) == _hash(built.path)
 
 
+def test_the_artifact_brings_the_accelerator(built: Artifact) -> None:
+    """Where it is installed for the functions' processor; the library loads on their glibc."""
+    installed = importlib.util.find_spec("safelight_splice") is not None
+    with zipfile.ZipFile(built.path) as archive:
+        libraries = [name for name in archive.namelist() if name.startswith("safelight_splice/library.")]
+        assert len(libraries) == installed
+        versions = {version for name in libraries for version in artifact.glibc(archive.read(name))}
+    assert max(versions, default=artifact.GLIBC) <= artifact.GLIBC
+
+
+def test_an_accelerator_for_another_processor_is_left_out() -> None:
+    """With a word about it."""
+    other = "x86_64" if HERE.architecture == "arm64" else "arm64"
+    said: list[str] = []
+    assert artifact.accelerator(Target(HERE.runtime, other), said.append) == {}
+    assert "safelight-splice" in said[0]
+
+
 def test_the_artifact_holds_nothing_that_functions_do_without(built: Artifact) -> None:
     """No command line, no embedded backend, no test tools, no stubs, no other services."""
     with zipfile.ZipFile(built.path) as archive:

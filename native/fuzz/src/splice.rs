@@ -11,21 +11,26 @@ fuzz_target!(|input: &[u8]| {
     let Some((choice, file)) = input.split_at_checked(8) else { return };
     let (width, height) = size(file).unwrap_or((16, 16));
     let place = |at: usize, side: u32| (u32::from(choice[at]) * side) >> 8;
-    let alpha: Vec<u8> = (0..96 * 96).map(|at| (at as u32 * 7 + u32::from(choice[4])) as u8 | (choice[5] & 1)).collect();
+    let alpha: Vec<u8> =
+        (0..96 * 96).map(|at| (at as u32 * 7 + u32::from(choice[4])) as u8 | (choice[5] & 1)).collect();
+    let pixels: Vec<u8> = (0..3 * 96 * 96).map(|at| (at as u32 * 5) as u8 ^ choice[4]).collect();
     let layers: Vec<Layer> = (0..usize::from(choice[6] % 4))
         .map(|at| {
             let (left, top) = (place(at % 4, width), place((at + 1) % 4, height));
             let (wide, high) = ((width - left).min(1 + place(2, 96)), (height - top).min(1 + place(3, 96)));
             let colour = if choice[5] & 2 == 0 { [choice[4]; 3] } else { [choice[0], choice[1], choice[4]] };
-            Layer { left, top, width: wide, height: high, colour, alpha: &alpha[..(wide * high) as usize] }
+            let count = (wide * high) as usize;
+            let pixels = (choice[5] & 4 != 0).then(|| &pixels[..3 * count]);
+            Layer { left, top, width: wide, height: high, colour, alpha: &alpha[..count], pixels }
         })
         .collect();
     let orientation = choice[7] % 9;
     if let Ok(first) = splice(file, &layers, orientation, 1 + usize::from(choice[5] >> 7)) {
-        let again = splice(&first.file, &[], orientation, 1).unwrap_or_else(|why| panic!("refused its own work: {why:?}"));
+        let again =
+            splice(&first.file, &[], orientation, 1).unwrap_or_else(|why| panic!("refused its own work: {why:?}"));
         assert!(again.file == first.file, "changed without a mark");
         // With a mark over a corner everything is walked that restart markers may have let it skip.
-        let whole = Layer { left: 0, top: 0, width: 1, height: 1, colour: [9; 3], alpha: &[128] };
+        let whole = Layer { left: 0, top: 0, width: 1, height: 1, colour: [9; 3], alpha: &[128], pixels: None };
         let _ = splice(&first.file, &[whole], 0, 1);
     }
 });

@@ -26,6 +26,8 @@ pub struct Layer<'a> {
     pub colour: [u8; 3],
     /// Width × height bytes, row by row; 0 is clear, 255 hides what is below.
     pub alpha: &'a [u8],
+    /// A colour for each pixel instead: three times as many bytes. A grey picture can not take it.
+    pub pixels: Option<&'a [u8]>,
 }
 
 /// A layer in the terms of one file.
@@ -35,6 +37,7 @@ struct Placed<'a> {
     /// The ink in each component.
     ink: [f32; 3],
     alpha: &'a [u8],
+    pixels: Option<&'a [u8]>,
 }
 
 /// All layers, the lowest first, over a grid of MCUs.
@@ -74,11 +77,18 @@ impl<'a> Marks<'a> {
                 || right > header.width
                 || bottom > header.height
                 || layer.alpha.len() != width * height
-                || (colours == 1 && (red != green || green != blue))
+                || (colours == 1 && (red != green || green != blue || layer.pixels.is_some()))
+                || layer.pixels.is_some_and(|pixels| pixels.len() != 3 * width * height)
             {
                 return Err(Refusal::Mark);
             }
-            placed.push(Placed { columns: left..right, rows: top..bottom, ink: ycc(layer.colour), alpha: layer.alpha });
+            placed.push(Placed {
+                columns: left..right,
+                rows: top..bottom,
+                ink: ycc(layer.colour),
+                alpha: layer.alpha,
+                pixels: layer.pixels,
+            });
         }
         Ok(Marks {
             layers: placed,
@@ -134,22 +144,29 @@ impl<'a> Marks<'a> {
                     continue;
                 }
                 let width = layer.columns.len();
-                let Some(alphas) = layer.alpha.get((line - layer.rows.start) * width..).map(|rest| &rest[..width])
-                else {
-                    continue;
-                };
+                let first = (line - layer.rows.start) * width;
+                let Some(alphas) = layer.alpha.get(first..first + width) else { continue };
                 for x in 0..self.mcu_width {
                     let place = (left + x).min(self.width - 1);
-                    let Some(&alpha) = place.checked_sub(layer.columns.start).and_then(|at| alphas.get(at)) else {
-                        continue;
-                    };
+                    let Some(column) = place.checked_sub(layer.columns.start) else { continue };
+                    let Some(&alpha) = alphas.get(column) else { continue };
                     let (at, alpha) = (y * SIDE + x, f32::from(alpha) / 255.0);
                     cover.keep[at] *= 1.0 - alpha;
-                    for (plane, ink) in cover.add.iter_mut().zip(layer.ink).take(self.colours) {
+                    for (plane, ink) in cover.add.iter_mut().zip(layer.ink(first + column)).take(self.colours) {
                         plane[at] += (ink - plane[at]) * alpha;
                     }
                 }
             }
+        }
+    }
+}
+
+impl Placed<'_> {
+    /// The ink of a pixel.
+    fn ink(&self, pixel: usize) -> [f32; 3] {
+        match self.pixels.and_then(|pixels| pixels.get(3 * pixel..3 * pixel + 3)) {
+            Some(&[red, green, blue]) => ycc([red, green, blue]),
+            _ => self.ink,
         }
     }
 }

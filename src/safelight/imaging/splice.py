@@ -24,7 +24,7 @@ from safelight.operations import Edit, Layer, Mark, Region, Size
 
 NOTHING: Final = Facts()
 
-INTERFACE: Final = 2
+INTERFACE: Final = 3
 """The version of the library's interface that this file speaks."""
 
 STORED: Final = {
@@ -68,6 +68,7 @@ class _Layer(ctypes.Structure):
         ("colour", ctypes.c_uint8 * 3),
         ("alpha", ctypes.c_char_p),
         ("alpha_length", ctypes.c_size_t),
+        ("pixels", ctypes.c_char_p),
     )
 
 
@@ -118,8 +119,6 @@ def splice(
     orientation, layers = 1, []
     for edit in edits:
         if isinstance(edit, Mark):
-            if any(layer.pixels is not None for layer in edit.layers):
-                return Refused("a mark has more than one colour")
             layers += [_stored(edit.region, layer, size, orientation) for layer in edit.layers]
         elif orientation != 1:
             return Refused("it is turned twice")
@@ -169,10 +168,11 @@ def _threads() -> int:
 
 def _stored(region: Region, layer: Layer, size: Size, orientation: int) -> _Layer:
     """A layer as it lies on the stored picture, whose size this is."""
-    left, top, width, height, alpha = region.left, region.top, region.width, region.height, layer.alpha
+    left, top, width, height = region.left, region.top, region.width, region.height
+    alpha, pixels = layer.alpha, layer.pixels
     if orientation != 1:
-        mask = Image.frombuffer("L", (width, height), alpha, "raw", "L", 0, 1)
-        alpha = mask.transpose(STORED[orientation]).tobytes()
+        alpha = _turned("L", (width, height), alpha, orientation)
+        pixels = pixels and _turned("RGB", (width, height), pixels, orientation)
         if orientation >= 5:
             left, top, width, height = top, left, height, width
         if orientation in (2, 3, 7, 8):
@@ -180,7 +180,12 @@ def _stored(region: Region, layer: Layer, size: Size, orientation: int) -> _Laye
         if orientation in (3, 4, 6, 7):
             top = size.height - top - height
     colour = (ctypes.c_uint8 * 3)(*layer.colour)
-    return _Layer(left, top, width, height, colour, alpha, len(alpha))
+    return _Layer(left, top, width, height, colour, alpha, len(alpha), pixels)
+
+
+def _turned(mode: str, sides: tuple[int, int], pixels: bytes, orientation: int) -> bytes:
+    image = Image.frombuffer(mode, sides, pixels, "raw", mode, 0, 1)
+    return image.transpose(STORED[orientation]).tobytes()
 
 
 def _run(

@@ -1,15 +1,18 @@
 """Black out what nobody may see."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
-from safelight.operations import Operation, Region, Size
-from safelight.parameters import Area, Ink
+from safelight.operations import Edit, Layer, Mark, Operation, Region, Size
+from safelight.parameters import Area, Ink, rgba
 from safelight.pixels import fit_for, ink
 
 if TYPE_CHECKING:
     import pyvips
+
+MOST: Final = 4_000_000
+"""The most pixels that are covered by marks, which take a byte for each."""
 
 Areas = Annotated[
     tuple[Area, ...],
@@ -38,6 +41,17 @@ class Redact(Operation, frozen=True):
         """The areas."""
         found = (area.within(before.width, before.height) for area in self.regions)
         return tuple(Region(*one) for one in found if one)
+
+    def edits(self, before: Size) -> tuple[Edit, ...] | None:
+        """Marks that let nothing through, unless that were so many pixels that covering them by rows takes less."""
+        regions = self.touches(before)
+        if sum(where.width * where.height for where in regions) > MOST:
+            return None
+        red, green, blue, _ = rgba(self.colour)
+        return tuple(
+            Mark(where, (Layer((red, green, blue), b"\xff" * (where.width * where.height)),))
+            for where in regions
+        )
 
     def draw(self, picture: "pyvips.Image", before: Size) -> "pyvips.Image":
         """Put rectangles of the colour in place of the pixels, their alpha included."""

@@ -13,6 +13,7 @@ that deploys is the one that the functions run on, the zip brings every module c
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -55,6 +56,7 @@ CODECS: Final = frozenset(
             "_libvips.abi3.so",
         ),
         *("cffi", "_cffi_backend", "pycparser"),
+        "safelight_splice",
     }
 )
 """What only drawing needs, as it lies in a zip: names, or what stands before the version."""
@@ -92,6 +94,9 @@ PARTS: Final[dict[str, frozenset[str]]] = {
     "events": CODECS | WEB | MESSAGES,
 }
 """The zips, each with what it goes without. `events` is for dispatcher, sweeper and notifier."""
+
+GLIBC: Final = (2, 34)
+"""What Amazon Linux 2023 has."""
 
 SOURCE_ONLY: Final = "pyvips"
 """Published as source only. Told that there is no system libvips, it builds to plain Python."""
@@ -162,7 +167,7 @@ def build_all(
     """The zips for this target, from the cache if nothing has changed. Raise ConfigurationError."""
     cache = cache or cache_folder()
     wheels = download(target, cache, say)
-    files = dict(sorted({**_libraries(wheels), **_ours()}.items()))
+    files = dict(sorted({**_libraries(wheels), **_ours(), **accelerator(target, say)}.items()))
     return {part: _artifact(target, _without(files, PARTS[part]), cache, say) for part in only}
 
 
@@ -278,6 +283,41 @@ def _pip(command: str, *words: str, requirements: Iterable[str], **environment: 
             (line for line in result.stderr.splitlines() if "error" in line.lower()), result.stderr[-300:]
         )
         raise ConfigurationError(f"The functions' packages could not be fetched with pip: {said.strip()}")
+
+
+# --- the accelerator --------------------------------------------------------------------------------------
+
+
+def accelerator(target: Target, say: Say) -> dict[str, bytes]:
+    """The files of safelight-splice, which no registry has: those installed here, if the functions can load them.
+
+    Without them every JPEG is decoded whole, on the functions as anywhere else.
+    """
+    spec = importlib.util.find_spec("safelight_splice")
+    machine = {"aarch64": "arm64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine())
+    if spec is None or spec.origin is None:
+        why = "it is not installed here: make native"
+    elif (sys.platform, machine) != ("linux", target.architecture):
+        why = (
+            f"it is installed for {sys.platform} on {machine}, and the functions run on {target.architecture}"
+        )
+    else:
+        folder = Path(spec.origin).parent
+        files = {
+            f"{folder.name}/{path.name}": path.read_bytes()
+            for path in (folder / "__init__.py", *folder.glob("*.so"))
+        }
+        needs = max((version for data in files.values() for version in glibc(data)), default=(0, 0))
+        if needs <= GLIBC:
+            return files
+        why = "it needs glibc {}.{}, and the functions have {}.{}".format(*needs, *GLIBC)
+    say(f"Leaving safelight-splice out, so that marks on JPEGs take longer: {why}")
+    return {}
+
+
+def glibc(library: bytes) -> set[tuple[int, int]]:
+    """The versions of glibc whose symbols an ELF library names."""
+    return {(int(major), int(minor)) for major, minor in re.findall(rb"\0GLIBC_(\d+)\.(\d+)", library)}
 
 
 # --- files ------------------------------------------------------------------------------------------------
