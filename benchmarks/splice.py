@@ -2,28 +2,32 @@
 
     python benchmarks/splice.py [--sharp FOLDER] [--rounds N] [--write]
 
-FOLDER holds `node_modules/sharp`; without it, sharp is left out. All ways run warm and take turns, in process; sharp
-in a Node process that is asked for one picture at a time, by its own clock. Figures are medians. `--write` puts them
-into benchmarks/RESULTS-splice.md.
+FOLDER holds `node_modules/sharp`; without it, sharp is left out, as are jpegtran and ImageMagick where they are not
+installed. All ways run warm and take turns: Pillow and Safelight in process or in Safelight's sandbox; sharp in a Node
+process that is asked for one picture at a time, by its own clock; the other two as the commands that they are. Figures
+are medians. `--write` puts them into benchmarks/RESULTS-splice.md.
 """
 
 import argparse
 import io
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from measuring import machine, median, table
 from PIL import Image
-from watermark import SIZES, TEXT, usual
+from watermark import FONT_FILE, SIZES, TEXT, usual
 
 from safelight.config import Settings
-from safelight.imaging import render_in_process, splice
+from safelight.imaging import SandboxedRenderer, splice
 from safelight.imaging.sample import photo
 from safelight.model import Source
 from safelight.operations import Size
@@ -77,7 +81,36 @@ class Sharp:
         self._process.communicate()
 
 
-def row(name: str, size: Size, options: dict[str, object], sharp: Sharp | None, rounds: int) -> list[str]:
+def commands(file: Path, size: Size, folder: Path) -> dict[str, list[str]]:
+    """The command lines of peers that are installed here."""
+    out = str(folder / "out.jpg")
+    found = {}
+    if shutil.which("jpegtran"):
+        # It puts blocks of another JPEG in place of the picture's: no text, no blending, but no decoding, either.
+        tile = folder / "tile.jpg"
+        wide, high = size.width // 5 // 16 * 16, size.height // 20 // 16 * 16
+        Image.new("RGB", (wide, high), "white").save(tile, quality=90, subsampling="4:2:0")
+        left, top = (size.width - wide) // 16 * 16, (size.height - high) // 16 * 16
+        drop = ["-drop", f"+{left}+{top}", str(tile)]
+        found["jpegtran"] = ["jpegtran", *drop, "-outfile", out, str(file)]
+    if program := shutil.which("convert-im6.q16"):
+        points, margin = min(size.width, size.height) * 4 // 100, min(size.width, size.height) * 2 // 100
+        text = ["-gravity", "southeast", "-font", FONT_FILE, "-pointsize", str(points), "-fill", "#ffffff99"]
+        found["magick"] = [
+            program,
+            str(file),
+            *text,
+            "-annotate",
+            f"+{margin}+{margin}",
+            TEXT,
+            "-quality",
+            "90",
+            out,
+        ]
+    return found
+
+
+def row(name: str, size: Size, options: dict[str, object], peers: "Peers", rounds: int) -> list[str]:
     """Measure one kind of file at one size."""
     data = photo(size.width, size.height)
     if options:
@@ -86,7 +119,8 @@ def row(name: str, size: Size, options: dict[str, object], sharp: Sharp | None, 
         data = again.getvalue()
     marks = lay_out(Watermark(text=TEXT), size.width, size.height)
 
-    with tempfile.NamedTemporaryFile() as file:
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.NamedTemporaryFile())
         file.write(data)
         file.flush()
 
@@ -95,20 +129,23 @@ def row(name: str, size: Size, options: dict[str, object], sharp: Sharp | None, 
             way()
             return time.perf_counter() - began
 
-        def renderer(setting: str) -> float:
-            settings = Settings(splice=setting)  # type: ignore[arg-type]
-            return timed(lambda: render_in_process(file, SOURCE, RECIPE, settings).close())
+        def renderer(which: SandboxedRenderer) -> float:
+            which.start()
+            return timed(lambda: which.render(file, SOURCE, RECIPE).close())
 
         done = splice.splice(data, size, marks, io.BytesIO())
         assert isinstance(done, splice.Spliced), done
         ways: dict[str, Callable[[], float]] = {
             "usual": lambda: timed(lambda: usual(file)),
-            "pixels": lambda: renderer("off"),
-            "job": lambda: renderer("auto"),
+            "pixels": lambda: renderer(peers.pixels),
+            "job": lambda: renderer(peers.splicing),
             "splice": lambda: timed(lambda: splice.splice(data, size, marks, io.BytesIO())),
         }
-        if sharp:
+        if sharp := peers.sharp:
             ways["sharp"] = lambda: sharp.seconds(Path(file.name), size)
+        scratch = stack.enter_context(tempfile.TemporaryDirectory())
+        for peer, command in commands(Path(file.name), size, Path(scratch)).items():
+            ways[peer] = partial(timed, partial(subprocess.run, command, check=True))
         times: dict[str, list[float]] = {way: [] for way in ways}
         for lap in range(rounds + 1):
             for way, run in ways.items():
@@ -116,21 +153,32 @@ def row(name: str, size: Size, options: dict[str, object], sharp: Sharp | None, 
                 if lap:  # the first warms up
                     times[way].append(seconds)
     middle = {way: median(series) for way, series in times.items()}
-    ratio = f"**{middle['usual'] / middle['splice']:.1f} ×**"
-    against = f"{middle['sharp'] / middle['splice']:.1f} ×" if sharp else "–"
+    ratio = f"**{middle['usual'] / middle['job']:.1f} ×**"
+    against = f"{middle['sharp'] / middle['job']:.1f} ×" if sharp else "–"
     columns = [f"{1000 * middle[way]:.1f}" if way in middle else "–" for way in _WAYS]
     return [f"{size.width * size.height / 1e6:.0f} MP, {name}", done.way, *columns, ratio, against]
 
 
-_WAYS: Final = ("usual", "sharp", "pixels", "job", "splice")
+_WAYS: Final = ("usual", "sharp", "magick", "jpegtran", "pixels", "job", "splice")
+
+
+class Peers(NamedTuple):
+    """What is started once."""
+
+    sharp: Sharp | None
+    pixels: SandboxedRenderer
+    splicing: SandboxedRenderer
 
 
 def run(folder: Path | None, rounds: int) -> str:
     """Measure, and give the report."""
     sharp = Sharp(folder) if folder else None
+    peers = Peers(sharp, SandboxedRenderer(Settings(splice="off")), SandboxedRenderer(Settings()))
     rows = [
-        row(name, Size(*sides), options, sharp, rounds) for sides in SIZES for name, options in KINDS.items()
+        row(name, Size(*sides), options, peers, rounds) for sides in SIZES for name, options in KINDS.items()
     ]
+    peers.pixels.close()
+    peers.splicing.close()
     if sharp:
         sharp.close()
     head = [
@@ -138,18 +186,23 @@ def run(folder: Path | None, rounds: int) -> str:
         "way",
         "usual Pillow, ms",
         "sharp, ms",
+        "ImageMagick, ms",
+        "jpegtran -drop, ms",
         "Safelight decoding, ms",
         "Safelight splicing, ms",
         "the splice alone, ms",
-        "splice against usual Pillow",
+        "Safelight splicing against usual Pillow",
         "against sharp",
     ]
     return (
-        f"# A watermark without decoding\n\n{machine()}. Medians of {rounds} rounds, in process, warm. Load "
+        f"# A watermark without decoding\n\n{machine()}. Medians of {rounds} rounds, warm. Load "
         f"average at the end {os.getloadavg()[0]:.1f}: above 1, only the ratios mean something.\n\n"
         f"{table(head, rows)}\n\n"
-        "The usual way is what tutorials show; sharp composes an SVG, on one thread. Safelight's two columns are whole "
-        "renderings in process: header checks, laying out, drawing, and the digest of the result. The splice alone is "
+        "The usual way is what tutorials show; sharp composes an SVG, on one thread. ImageMagick and jpegtran are "
+        "commands, and their start is in their time; jpegtran puts a white tile in place of blocks, which is less than "
+        "a watermark, and is the only other one here that decodes no pixels. Safelight's two columns are whole "
+        "renderings in the sandbox, digests of original and result included, by a worker that has a child waiting; the "
+        "ratios are theirs. thumbor, imgproxy and imagor are not in this run. The splice alone is "
         "from bytes to bytes. `copied`: every bit beside the mark is the old one; `grown`: and the Huffman tables got "
         "new codes; `recoded`: there was no room for them, and all codes changed, but no coefficient beside the mark.\n"
     )

@@ -44,8 +44,8 @@ pub extern "C" fn safelight_splice_interface() -> u32 {
 /// Splice; see [`splice()`]. 0, or the number of a [`Refusal`]; then `spliced` is left empty.
 ///
 /// # Safety
-/// `file` points to `length` bytes, `layers` to `count` layers whose `alpha` and `pixels` are as long as they say, `spliced` to a
-/// struct that may be overwritten. Nothing of it changes meanwhile.
+/// `file` points to `length` bytes, `layers` to `count` layers whose `alpha` and `pixels` are as long as they say,
+/// `spliced` to a struct that may be overwritten. Nothing of it changes meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn safelight_splice(
     file: *const u8,
