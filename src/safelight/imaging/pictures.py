@@ -289,9 +289,11 @@ def _encode_by_vips(picture: Picture, target: ImageFormat, file: IO[bytes]) -> N
         chosen = "sub" if picture.dense else "paeth"
         for field in [name for name in image.get_fields() if name.startswith("exif-")]:
             image.remove(field)  # libvips would write what it has read back into the EXIF
+        kept = _ICC  # asked to keep EXIF where there is none, libvips writes some of its own
         if picture.exif:
             image.set_type(pyvips.GValue.blob_type, EXIF, picture.exif)
-        save = partial(image.pngsave_target, compression=PNG_LEVEL, filter=chosen, keep=_ICC | _EXIF)
+            kept |= _EXIF
+        save = partial(image.pngsave_target, compression=PNG_LEVEL, filter=chosen, keep=kept)
     else:
         save = partial(image.gifsave_target, effort=GIF_EFFORT, keep="none")
     if len(frames) > 1:
