@@ -27,6 +27,7 @@ from safelight.entrypoints.cli.settings import settings
 from safelight.entrypoints.cli.sweep import sweep
 from safelight.entrypoints.cli.terminal import UsageError, complain
 from safelight.entrypoints.cli.upload import upload
+from safelight.entrypoints.cli.watch import watch
 from safelight.entrypoints.cli.webhooks import webhooks
 from safelight.entrypoints.cli.worker import worker
 from safelight.errors import ConfigurationError, SafelightError
@@ -48,6 +49,7 @@ for command in (
     serve,
     demo,
     upload,
+    watch,
     jobs,
     dlq,
     sweep,

@@ -36,6 +36,11 @@ def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
     return list(found.values())
 
 
+def in_folder(folder: Path, out: Path) -> list[Picture]:
+    """The images of a folder, all the way down, in order; there may be none."""
+    return [Picture(file, file.parent.relative_to(folder)) for file in _images(folder, out.resolve())]
+
+
 def _images(folder: Path, out: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.resolve() == out:

@@ -1,6 +1,7 @@
 """`safelight upload`: send files to a Safelight, wait, and save what became of them."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -61,7 +62,7 @@ def upload(
     under_way: dict[Path, str] = {}
     try:
         with Client(api, key=key) as client, Board("Uploading", len(todo)) as board:
-            task = _Task(client, board, choice, out if wait else None, under_way, dedupe=dedupe)
+            task = UploadTask(client, board, choice, out if wait else None, under_way, dedupe=dedupe)
             for result in side_by_side(task, todo, AT_ONCE):
                 report(board, result, as_json=as_json)
                 results.append(result)
@@ -73,7 +74,7 @@ def upload(
     return summary(results)
 
 
-class _Task:
+class UploadTask:
     """What is done with each file."""
 
     def __init__(
@@ -84,8 +85,11 @@ class _Task:
         out: Path | None,
         under_way: dict[Path, str],
         *,
-        dedupe: bool,
+        dedupe: bool = False,
+        name_of: Callable[[Path], str] | None = None,
     ) -> None:
+        """`name_of` gives each upload a name of its own: another with the same name is the same job."""
+        self._name_of = name_of
         self._dedupe = dedupe
         self._client = client
         self._board = board
@@ -114,6 +118,7 @@ class _Task:
                 picture.path,
                 recipe=self._recipe,
                 dedupe=self._dedupe,
+                idempotency_key=self._name_of(picture.path) if self._name_of else None,
                 progress=lambda sent, size: bar.at(0.4 * sent / max(size, 1), "sending"),
             )
             job_id, self._met = job.id, True

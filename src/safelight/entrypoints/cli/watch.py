@@ -1,0 +1,171 @@
+"""`safelight watch`: a folder whose pictures are processed as they land."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+from cyclopts import Parameter
+
+from safelight.entrypoints.cli.files import Picture, check_out, in_folder
+from safelight.entrypoints.cli.progress import Board
+from safelight.entrypoints.cli.recipe import for_request
+from safelight.entrypoints.cli.results import Result, report, summary
+from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJson, Key, UsageError, complain
+from safelight.entrypoints.cli.upload import AT_ONCE, UploadTask
+from safelight.threads import side_by_side
+
+JOURNAL: Final = ".safelight-watch"
+"""The file in `--out` that remembers what was done, one line a picture."""
+
+AGAIN: Final = frozenset(
+    {"unreachable", "storage_unreachable", "storage_unavailable", "overloaded", "too_many_requests"}
+)
+"""Ends that say nothing about the picture: it is tried again with the next look."""
+
+
+class State(NamedTuple):
+    """A file as it is now: another size or time is another picture."""
+
+    size: int
+    modified: int
+
+
+class Journal:
+    """What was done, so that it is not done again after a restart."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._done: dict[str, State] = {}
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                self._read(line)
+
+    def has(self, file: Path, state: State) -> bool:
+        """Whether this very state of the file was done."""
+        return self._done.get(str(file.resolve())) == state
+
+    def add(self, file: Path, state: State, result: Result) -> None:
+        """Remember that it is done."""
+        said = {"file": str(file.resolve()), "size": state.size, "modified": state.modified}
+        said |= {"jobId": result.job_id, "status": result.status}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(said) + "\n")
+        self._done[str(file.resolve())] = state
+
+    def _read(self, line: str) -> None:
+        try:
+            said: dict[str, Any] = json.loads(line)
+            self._done[said["file"]] = State(said["size"], said["modified"])
+        except (ValueError, KeyError):
+            pass  # its end was cut off: that picture is asked for under its key again, and is the same job
+
+
+def watch(
+    folder: Path,
+    /,
+    *,
+    api: Api = DEFAULT_API,
+    key: Key = None,
+    recipe: str | None = None,
+    out: Path = Path("safelight-out"),
+    every: Annotated[float, Parameter(negative="")] = 1.0,
+    once: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """Process the pictures of a folder as they land, until Ctrl-C.
+
+    A file is taken when two looks in a row find it unchanged. What was done is remembered in `--out`, so a restart does
+    nothing twice; a file that changes is done anew.
+
+    Parameters
+    ----------
+    folder
+        The folder to watch, all the way down.
+    recipe
+        The name of a recipe that the server knows, or a recipe file. Without: the server's default.
+    out
+        The folder to save results in.
+    every
+        Seconds between two looks.
+    once
+        Process what is there, and end.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"There is no folder {folder}.")
+    check_out(out)
+    watcher = _Watcher(folder, out, api, key, for_request(recipe), as_json=as_json)
+    watcher.look()
+    while True:
+        time.sleep(max(0.05, every))
+        watcher.look()
+        if once:
+            return summary(watcher.results)
+
+
+class _Watcher:
+    """Looks at the folder, and does what is ready."""
+
+    def __init__(
+        self,
+        folder: Path,
+        out: Path,
+        api: str,
+        key: str | None,
+        recipe: str | dict[str, Any] | None,
+        *,
+        as_json: bool,
+    ) -> None:
+        self._folder, self._out = folder, out
+        self._api, self._key = api, key
+        self._recipe = recipe
+        self._as_json = as_json
+        self._journal = Journal(out / JOURNAL)
+        self._seen: dict[Path, State] = {}
+        self._away = False
+        self.results: list[Result] = []
+
+    def look(self) -> None:
+        """Do what has not changed since the last look and was not done before."""
+        ready: dict[Path, tuple[Picture, State]] = {}
+        seen: dict[Path, State] = {}
+        for picture in in_folder(self._folder, self._out):
+            try:
+                status = picture.path.stat()
+            except FileNotFoundError:
+                continue
+            state = seen[picture.path] = State(status.st_size, status.st_mtime_ns)
+            if self._seen.get(picture.path) == state and not self._journal.has(picture.path, state):
+                ready[picture.path] = (picture, state)
+        self._seen = seen
+        if ready:
+            self._process(ready)
+
+    def _process(self, ready: dict[Path, tuple[Picture, State]]) -> None:
+        from safelight.client import Client, Unreachable
+
+        def name_of(path: Path) -> str:
+            """The same for the same picture, recipe and state, also after a restart: so it is the same job."""
+            import hashlib
+
+            state = ready[path][1]
+            said = json.dumps([str(path.resolve()), state, self._recipe], sort_keys=True)
+            return f"watch-{hashlib.sha256(said.encode()).hexdigest()}"
+
+        try:
+            with Client(self._api, key=self._key) as client, Board("Processing", len(ready)) as board:
+                task = UploadTask(client, board, self._recipe, self._out, {}, name_of=name_of)
+                for result in side_by_side(task, [picture for picture, _ in ready.values()], AT_ONCE):
+                    self._took(board, result, ready[result.file][1])
+        except Unreachable as error:
+            if not self._away:
+                complain(f"{error.message} It is tried again until one does.")
+            self._away = True
+
+    def _took(self, board: Board, result: Result, state: State) -> None:
+        self._away = False
+        report(board, result, as_json=self._as_json)
+        self.results.append(result)
+        if result.code not in AGAIN:
+            self._journal.add(result.file, state, result)

@@ -1,0 +1,106 @@
+"""`safelight watch`, on a real server."""
+
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.journeys.serving import COMMAND, Server, client, environment, image, safelight
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("watch") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def http(server: Server) -> Iterator[httpx.Client]:
+    with client(server.url) as http:
+        yield http
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with two pictures, and one that is none."""
+    folder = tmp_path / "in"
+    (folder / "below").mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(image())
+    (folder / "below" / "b.jpg").write_bytes(image("png"))
+    (folder / "c.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def once(server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
+    return safelight(
+        "watch",
+        folder,
+        "--out",
+        folder.parent / "out",
+        "--once",
+        "--every",
+        "0.1",
+        "--json",
+        "--api",
+        server.url,
+    )
+
+
+def count(http: httpx.Client) -> int:
+    return len(http.get("/jobs", params={"limit": 100}).json()["items"])
+
+
+def test_what_is_there_is_done_once(server: Server, http: httpx.Client, folder: Path) -> None:
+    """Also what fails by its own fault; a second run finds nothing, and a picture that changed is done anew."""
+    first = once(server, folder)
+    results = {Path(r["file"]).name: r["status"] for r in map(json.loads, first.stdout.splitlines())}
+    assert results == {"a.jpg": "COMPLETED", "b.jpg": "COMPLETED", "c.jpg": "FAILED"}
+    assert first.returncode == 1
+    out = folder.parent / "out"
+    assert (out / "a-main.jpg").is_file()
+    assert (out / "below" / "b-main.png").is_file()
+    jobs = count(http)
+    second = once(server, folder)
+    assert (second.returncode, second.stdout) == (0, "")
+    (folder / "c.jpg").write_bytes(image())
+    assert json.loads(once(server, folder).stdout)["status"] == "COMPLETED"
+    assert count(http) == jobs + 1
+
+
+def test_a_lost_memory_makes_no_second_job(server: Server, http: httpx.Client, folder: Path) -> None:
+    """The same state of the same file is the same job, also when nobody wrote down that it was done."""
+    once(server, folder)
+    jobs = count(http)
+    shutil.rmtree(folder.parent / "out")
+    assert len(once(server, folder).stdout.splitlines()) == 3
+    assert count(http) == jobs
+    assert (folder.parent / "out" / "a-main.jpg").is_file()
+
+
+def test_what_lands_is_taken(server: Server, folder: Path) -> None:
+    """While it runs, until it is told to stop."""
+    command = [*COMMAND, "watch", str(folder), "--out", str(folder.parent / "out"), "--every", "0.1"]
+    with subprocess.Popen(
+        [*command, "--json", "--api", server.url],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdout.readline()
+        (folder / "late.jpg").write_bytes(image())
+        assert json.loads(process.stdout.readline())["status"] == "COMPLETED"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+
+def test_there_is_a_folder(tmp_path: Path) -> None:
+    """A name that leads nowhere is told at once."""
+    done = safelight("watch", tmp_path / "nowhere", "--out", tmp_path / "out", "--once")
+    assert (done.returncode, "no folder" in done.stderr) == (2, True)
