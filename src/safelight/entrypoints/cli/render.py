@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def render(
-    files: Annotated[list[Path], Parameter(negative="")],
+    files: Annotated[list[Path], Parameter(negative="", allow_leading_hyphen=True)],
     /,
     *,
     out: Path = Path("safelight-out"),
@@ -41,7 +41,8 @@ def render(
     Parameters
     ----------
     files
-        Files, and folders: all images in them, all the way down.
+        Files, and folders: all images in them, all the way down. `-` alone reads one picture from standard input and
+        writes its primary output to standard output.
     out
         The folder to save results in.
     recipe
@@ -53,6 +54,8 @@ def render(
     from safelight.imaging import SandboxedRenderer
 
     settings = config.load()
+    if files == [Path("-")]:
+        return _through(settings, canonical(recipe))
     todo = pictures(files, out)
     check_out(out)
     plan = canonical(recipe)
@@ -88,6 +91,39 @@ def explained(trace: "Trace") -> Iterator[str]:
         for node in trace.nodes
     ]
     yield from columns(rows)
+
+
+def _through(settings: "Settings", recipe: bytes) -> int:
+    """Render standard input to standard output: the primary output, and nothing else."""
+    import shutil
+    import sys
+    import tempfile
+
+    from safelight.imaging import SandboxedRenderer
+    from safelight.model import Source
+
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile())
+        # One byte more than is allowed shows that there are too many, however many come.
+        left = settings.max_bytes + 1
+        while left and (piece := sys.stdin.buffer.read(min(left, 2**20))):
+            file.write(piece)
+            left -= len(piece)
+        if not left:
+            raise TooLarge
+        if not file.tell():
+            raise EmptyFile
+        size = file.tell()
+        file.flush()
+        file.seek(0)
+        engine = SandboxedRenderer(settings)
+        stack.callback(engine.close)
+        rendering = engine.render(file, Source(key="-", version="1", bytes=size), recipe)
+        stack.callback(rendering.close)
+        primary = next((each for each in rendering.outputs if each.primary), rendering.outputs[0])
+        shutil.copyfileobj(primary.file, sys.stdout.buffer, 2**20)
+        sys.stdout.buffer.flush()
+    return 0
 
 
 class _Task:
