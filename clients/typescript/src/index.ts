@@ -70,7 +70,8 @@ export class Safelight {
     );
     if (granted.multipart) {
       await this.resume(granted.jobId, file, { onProgress, signal });
-    } else {
+    } else if (granted.uploadUrl !== null) {
+      // With `dedupe` there may be nothing to send: the job has what it needs.
       await this.put(granted.uploadUrl, granted.uploadHeaders, file, signal);
       onProgress?.(file.size, file.size);
     }
