@@ -76,7 +76,7 @@ WEB: Final = frozenset(
         ),
     }
 )
-"""What only answering HTTP needs."""
+"""What only answering HTTP needs. Our own API stays: what webhooks are told is what it shows."""
 
 MESSAGES: Final = frozenset(
     {
