@@ -68,7 +68,7 @@ export class Safelight {
         signal,
       }),
     );
-    if (granted.multipart) {
+    if (granted.multipart && granted.uploadUrl !== null) {
       await this.resume(granted.jobId, file, { onProgress, signal });
     } else if (granted.uploadUrl !== null) {
       // With `dedupe` there may be nothing to send: the job has what it needs.

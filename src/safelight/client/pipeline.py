@@ -94,7 +94,7 @@ class Client:
         job = Job(self, grant.job_id, name=path.name)
         if again and not _waits(job.refresh().status):
             return job
-        if grant.multipart is not None:
+        if grant.multipart is not None and grant.upload_url is not None:
             send_parts(self._http, grant.job_id, path, progress)
         else:
             self.send(grant, path, progress)
