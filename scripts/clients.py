@@ -42,8 +42,8 @@ def description() -> Json:
 
 
 def as_text(value: Json) -> str:
-    """As it is committed."""
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    """As it is committed: sorted, since the framework keeps some things as sets."""
+    return json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
 # --- Postman ----------------------------------------------------------------------------------------------
