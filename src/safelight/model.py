@@ -360,7 +360,10 @@ class Job(Value, frozen=True):
     def completed(
         self, token: str, source: Source, outputs: tuple[Output, ...], *, now: float, due_at: float | None
     ) -> Self:
-        """Every output is stored. Only this write names the winning keys. Raise ClaimLost if a newer claim exists."""
+        """Every output is stored. Only this write names the winning keys. If it was written before and its answer
+        lost, nothing changes. Raise ClaimLost if a newer claim exists."""
+        if self.state is JobState.COMPLETED and self.outputs == outputs:  # keys are an attempt's own
+            return self
         self._held(token)
         return self._next(
             JobState.COMPLETED,

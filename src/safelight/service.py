@@ -313,7 +313,7 @@ class Service:
                 self._attempt(job, token, heartbeat, worker)
             except (ClaimLost, JobNotFound):
                 log.info("claim lost", extra={"job": job.id})
-                self.ports.blobs.delete(attempt_prefix(job.id, token))
+                self._remove_attempt(job.id, token)
             except (FileError, SourceGone) as error:
                 self._fail(job, token, error)
             except Exception as error:
@@ -407,7 +407,7 @@ class Service:
             log.info("failed", extra={"job": job.id, "code": error.code})
         except (ClaimLost, JobNotFound):
             log.info("claim lost", extra={"job": job.id})
-            self.ports.blobs.delete(attempt_prefix(job.id, token))
+            self._remove_attempt(job.id, token)
 
     def _release_or_fail(self, job: Job, token: str, error: Exception, worker: Worker) -> float | None:
         """Nothing proves the file guilty: give the job back for another attempt, unless they are used up."""
@@ -433,11 +433,19 @@ class Service:
                 job.id, lambda job: job.released(token, now=now, retry_at=now + delay, failure=failure)
             )
         except (ClaimLost, JobNotFound):
-            self.ports.blobs.delete(attempt_prefix(job.id, token))
+            self._remove_attempt(job.id, token)
             return None
         faults.reached("job.released")
-        self.ports.blobs.delete(attempt_prefix(job.id, token))
+        self._remove_attempt(job.id, token)
         return delay
+
+    def _remove_attempt(self, job_id: str, token: str) -> None:
+        """Remove what an attempt stored, unless it has won after all: a write whose answer was lost may count."""
+        prefix = attempt_prefix(job_id, token)
+        with suppress(JobNotFound):
+            if any(output.key.startswith(prefix) for output in self.ports.jobs.get(job_id).outputs):
+                return
+        self.ports.blobs.delete(prefix)
 
     # --- 4. the client looks --------------------------------------------------------------------------
 

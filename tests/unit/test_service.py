@@ -1,5 +1,6 @@
 """The promises of the use cases, on in-memory ports."""
 
+from collections.abc import Callable
 from typing import IO, Any
 
 import pytest
@@ -23,7 +24,7 @@ from safelight.errors import (
     Unprocessable,
 )
 from safelight.heartbeat import Worker
-from safelight.model import DAY, JobState, Stage, Wake
+from safelight.model import DAY, Job, JobState, Stage, Wake
 from safelight.ports import BlobInfo
 from safelight.service import LOOK_AT_QUEUE_EVERY, retry_delay
 
@@ -280,6 +281,30 @@ def test_a_worker_that_stops_gives_the_job_back(pipeline: Pipeline) -> None:
     assert pipeline.now(job).attempt == 0
     assert pipeline.service.process(delivery.wake, Worker(name="next")) is None
     assert pipeline.now(job).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("error", [None, StorageUnavailable])
+def test_a_completion_whose_answer_is_lost_counts(pipeline: Pipeline, error: type[Exception] | None) -> None:
+    """The store has taken it and the network lost the answer: whether the write is repeated, as a library may, or
+    given up, the job stays COMPLETED and its outputs stay."""
+    job = pipeline.send(pipeline.request())
+    real = pipeline.ports.jobs.update
+
+    def update(job_id: str, change: Callable[[Job], Job], *, known: Job | None = None) -> Job:
+        done = real(job_id, change, known=known)
+        if done.state is not JobState.COMPLETED:
+            return done
+        pipeline.ports.jobs.update = real  # type: ignore[method-assign]
+        if error is not None:
+            raise error
+        return real(job_id, change)
+
+    pipeline.ports.jobs.update = update  # type: ignore[method-assign]
+    pipeline.work()
+    done = pipeline.now(job)
+    assert (done.state, done.attempt) == (JobState.COMPLETED, 1)
+    kept = [blob.key for blob in pipeline.ports.blobs.list("processed/").items]
+    assert kept == [output.key for output in done.outputs]
 
 
 def test_an_attempt_that_lost_its_claim_removes_its_files(pipeline: Pipeline) -> None:

@@ -14,6 +14,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import IO, Any, Final
 
@@ -75,7 +76,8 @@ class S3Blobs:
             answer = self._s3.get_object(Bucket=self._buckets.of(key), Key=key, **_version(version))
             file = scratch_file()
             try:
-                with answer["Body"] as body:
+                # Not by `with` the body itself: that gives what is below it, which checks no length.
+                with closing(answer["Body"]) as body:
                     while chunk := body.read(_CHUNK):
                         file.write(chunk)
                 file.flush()
