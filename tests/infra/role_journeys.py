@@ -82,7 +82,7 @@ class Journeys:
             self._bury()
             assert len(self._ask(http, "GET", "/ops/dead-letters")["items"]) == 1
             redriven = self._ask(http, "POST", "/ops/dead-letters/redrive", json={"all": True})["redriven"]
-            assert list(redriven.values()) == ["over"]
+            assert list(redriven.values()) == ["over"], redriven
         self._end()
 
     def get_job_status(self) -> None:

@@ -123,14 +123,13 @@ class SqsDeadLetters:
         return found
 
     def _release(self, messages: list[dict[str, Any]]) -> None:
-        for start in range(0, len(messages), _BATCH):
-            entries = [
-                {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], "VisibilityTimeout": 0}
-                for number, message in enumerate(messages[start : start + _BATCH])
-            ]
-            # If it fails, they become visible by themselves.
-            with contextlib.suppress(StorageUnavailable), border("sqs:ChangeMessageVisibility"):
-                self._sqs.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+        # One call for each: emulators know no right to the batch of them. If it fails, they become visible by themselves.
+        with contextlib.suppress(StorageUnavailable):
+            for message in messages:
+                with border("sqs:ChangeMessageVisibility"):
+                    self._sqs.change_message_visibility(
+                        QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+                    )
 
 
 def _letter(message: dict[str, Any]) -> DeadLetter:
