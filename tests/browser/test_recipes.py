@@ -3,7 +3,7 @@
 import json
 
 from playwright.sync_api import Page, expect
-from tests.browser.pages import api, developed, frame, jobs_named, shoot, visit
+from tests.browser.pages import api, developed, frame, jobs_named, payload, shoot, visit
 from tests.browser.scenes import photo
 from tests.journeys.serving import Server
 
@@ -82,3 +82,20 @@ def test_a_recipe_of_ones_own_is_kept_and_used(page: Page, served: Server) -> No
     page.get_by_role("radio", name="wide").check(force=True)
     expect(page.locator(".compare .after")).to_have_attribute("src", outputs["wide"]["url"])
     expect(page.locator(".shell")).to_contain_text('"op":"resize"')
+
+
+def test_a_recipe_is_tried_on_a_photo_before_anything_is_queued(page: Page, served: Server) -> None:
+    """A chosen photo is shown as the recipe makes it; a change of the recipe changes that; no job comes of it."""
+    before = len(api(served, "/jobs?limit=100")["items"])
+    visit(page, "Recipes")
+    page.get_by_role("link", name="New recipe").click()
+    page.locator(".preview input[type=file]").set_input_files([payload("try.jpg", photo(2))])
+    drawn = page.get_by_role("img", name="After")
+    drawn.wait_for()
+    write(page, GOOD | {"outputs": {"web": {"use": "small", "format": "png"}, "wide": {"format": "jpeg"}}})
+    expect(page.locator(".preview figcaption").last).to_contain_text("png")
+    assert drawn.evaluate("async (image) => { await image.decode(); return image.naturalWidth }") == 120
+    page.get_by_label("Rendition to show").select_option("wide")
+    expect(page.locator(".preview figcaption").last).to_contain_text("jpeg")
+    shoot(page, "preview")
+    assert len(api(served, "/jobs?limit=100")["items"]) == before

@@ -21,16 +21,18 @@ export interface Standing {
 /** The uploads under way; null when there are none. */
 export const standing = signal<Standing | null>(null);
 
+let at = 0;
 let before = 0;
 let speed = 0;
 let group = new Set<string>();
 
-function measure(): void {
+/** Take in where the uploads are; with `tick`, also how far they came since the last one. */
+function measure(tick: boolean): void {
   const now = entries.peek();
   const open = now.filter((entry) => ["waiting", "sending", "paused"].includes(entry.phase));
   if (open.length === 0) {
     group = new Set();
-    before = speed = 0;
+    at = before = speed = 0;
     standing.value = null;
     return;
   }
@@ -38,9 +40,13 @@ function measure(): void {
   const mine = now.filter((entry) => group.has(entry.id));
   const bytes = mine.reduce((sum, entry) => sum + entry.size, 0);
   const sent = mine.reduce((sum, entry) => sum + entry.sent, 0);
-  const moved = Math.max(0, sent - before) / (EVERY / 1000);
-  speed = speed === 0 ? moved : speed + WEIGHT * (moved - speed);
-  before = sent;
+  if (tick) {
+    const time = performance.now();
+    const moved = at ? Math.max(0, sent - before) / ((time - at) / 1000) : 0;
+    speed = speed === 0 ? moved : speed + WEIGHT * (moved - speed);
+    before = sent;
+    at = time;
+  }
   const paused = open.filter((entry) => entry.phase === "paused").length;
   const moving = paused < open.length && speed > 1;
   standing.value = {
@@ -54,7 +60,5 @@ function measure(): void {
   };
 }
 
-setInterval(measure, EVERY);
-entries.subscribe(() => {
-  if (standing.peek() === null) measure();
-});
+setInterval(() => measure(true), EVERY);
+entries.subscribe(() => measure(false));
