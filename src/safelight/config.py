@@ -18,6 +18,14 @@ Bytes = Annotated[
         ge=1, extra_json_schema={"unit": "bytes", "title": "a number of bytes from 1 on, such as 100MB"}
     ),
 ]
+LargestUpload = Annotated[
+    int,
+    msgspec.Meta(
+        ge=1,
+        le=5_000_000_000,
+        extra_json_schema={"unit": "bytes", "title": "a number of bytes from 1 to 5GB, such as 100MB"},
+    ),
+]
 Seconds = Annotated[float, msgspec.Meta(gt=0, extra_json_schema={"unit": "seconds"})]
 Days = Annotated[float, msgspec.Meta(gt=0, extra_json_schema={"unit": "days"})]
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -141,14 +149,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     default_recipe: str = "default"
     """The recipe of uploads that name none."""
 
-    max_bytes: Annotated[
-        int,
-        msgspec.Meta(
-            ge=1,
-            le=5_000_000_000,
-            extra_json_schema={"unit": "bytes", "title": "a number of bytes from 1 to 5GB, such as 100MB"},
-        ),
-    ] = 100_000_000
+    max_bytes: LargestUpload = 100_000_000
     """The largest upload, whichever way it comes: at most 5 GB."""
 
     max_pixels: Count = 64_000_000

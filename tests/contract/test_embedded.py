@@ -400,7 +400,8 @@ def test_no_query_looks_at_more_than_it_returns(embedded: Embedded, monkeypatch:
 
     data = [sql for sql in statements if re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT)", sql)]
     assert len(data) > 25
-    for sql in data:
+    for traced in data:
+        sql = re.sub(r"\b(?:OLD|NEW)\.\w+", "NULL", traced)  # of a trigger, which is no statement by itself
         plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", _nothing(sql))]
         bad = [step for step in plan if ("SCAN" in step and not _small(step)) or "TEMP B-TREE" in step]
         assert not bad, f"{sql}\n{plan}"
@@ -418,6 +419,7 @@ def _small(step: str) -> bool:
         "SCAN queue",
         "SCAN json_each VIRTUAL TABLE INDEX 1:",  # the list that was asked about
         "SCAN messages USING COVERING INDEX messages_by_turn",  # is there one that is ready
+        "SCAN messages USING COVERING INDEX messages_waiting",  # the same, and since when
         "SCAN messages USING INDEX messages_by_turn",  # the first that is ready
         "SCAN messages USING INDEX messages_in_hand",  # all that were in flight
     )

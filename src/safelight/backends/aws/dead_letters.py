@@ -123,7 +123,8 @@ class SqsDeadLetters:
         return found
 
     def _release(self, messages: list[dict[str, Any]]) -> None:
-        # One call for each: emulators know no right to the batch of them. If it fails, they become visible by themselves.
+        # One call for each: emulators know no right to the batch of them. If one fails, the rest become visible by
+        # themselves.
         with contextlib.suppress(StorageUnavailable):
             for message in messages:
                 with border("sqs:ChangeMessageVisibility"):

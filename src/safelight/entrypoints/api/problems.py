@@ -94,6 +94,7 @@ KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.Unprocessable: Kind(422, "File damaged"),
     errors.RenderTimedOut: Kind(422, "Takes too long"),
     errors.RenderCrashed: Kind(422, "Drawing stopped"),
+    errors.AssetUnusable: Kind(422, "Asset unusable"),
     errors.OutputTooLarge: Kind(422, "Result too large"),
     errors.RendererUnavailable: Kind(503, "Renderer unavailable", retry_after=5),
     errors.StorageUnavailable: Kind(503, "Storage unavailable", retry_after=5),
