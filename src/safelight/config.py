@@ -37,6 +37,11 @@ Address = Annotated[
     ),
 ]
 
+Format = Literal["jpeg", "png", "webp", "gif", "avif", "tiff"]
+
+FORMATS: Final[tuple[Format, ...]] = ("jpeg", "png", "webp", "gif", "avif")
+"""What may be uploaded, unless it is set: TIFF is left out, because it holds too much that few people need."""
+
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
@@ -152,6 +157,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: LargestUpload = 100_000_000
     """The largest upload, whichever way it comes: at most 5 GB."""
 
+    formats: Annotated[
+        tuple[Format, ...],
+        msgspec.Meta(
+            min_length=1, extra_json_schema={"title": "some of jpeg, png, webp, gif, avif and tiff"}
+        ),
+    ] = FORMATS
+    """What an upload may be, as its bytes show: any of `jpeg`, `png`, `webp`, `gif`, `avif` and `tiff`. Of a TIFF the
+    first page is drawn."""
+
     max_pixels: Count = 64_000_000
     """The most pixels of an image: width × height × frames."""
 
@@ -159,7 +173,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The longest side of an image, in pixels."""
 
     max_frames: Count = 100
-    """The most frames of an animation."""
+    """The most frames of an animation, and pages of a TIFF."""
 
     max_interlaced_pixels: Count = 16_000_000
     """The most pixels of an interlaced PNG, which has to be held in memory whole."""

@@ -22,8 +22,12 @@ TYPES: Final[dict[ImageFormat, tuple[str, str]]] = {
     "webp": ("webp", "image/webp"),
     "gif": ("gif", "image/gif"),
     "avif": ("avif", "image/avif"),
+    "tiff": ("tif", "image/tiff"),
 }
 """Extension and content type of each format."""
+
+_SAME: Final[dict[ImageFormat, tuple[ImageFormat, ...]]] = {"tiff": ("jpeg", "png")}
+"""What `format: same` may have become where it is not the original's format."""
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -62,8 +66,9 @@ def finish(
     sizes = check_total(files, settings)
     outputs = []
     for wanted, look, file, size in zip(recipe.files(), drawing.outputs, files, sizes, strict=True):
-        if wanted.format != "auto" and look.format != (
-            drawing.source.format if wanted.format == "same" else wanted.format
+        same = _SAME.get(drawing.source.format, (drawing.source.format,))
+        if wanted.format != "auto" and look.format not in (
+            same if wanted.format == "same" else (wanted.format,)
         ):
             raise ValueError(f"{wanted.format} was wanted and {look.format} drawn")
         extension, content_type = TYPES[look.format]

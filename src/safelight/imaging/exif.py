@@ -37,6 +37,7 @@ _OPENERS: Final[dict[ImageFormat, Callable[[IO[bytes]], Image.Image]]] = {
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
     "avif": AvifImagePlugin.AvifImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
 }
 
 

@@ -2,19 +2,20 @@
 
 The magic bytes decide; names and declared types do not. Each reader walks the structure of its format without
 decompressing anything, so that its work is bounded by the file's length, and says where that structure breaks off.
-Formats: ITU T.81 (JPEG), W3C PNG, GIF89a, RFC 9649 (WebP), ISO 14496-12 and 23008-12 (the boxes of AVIF).
+Formats: ITU T.81 (JPEG), W3C PNG, GIF89a, RFC 9649 (WebP), ISO 14496-12 and 23008-12 (the boxes of AVIF);
+TIFF has a module of its own.
 """
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from mmap import mmap
 from struct import unpack_from
 from typing import Final, Literal
 
 import msgspec
 
-from safelight.config import Settings
+from safelight.config import FORMATS, Settings
 from safelight.errors import (
     EmptyFile,
     TooManyFrames,
@@ -25,9 +26,10 @@ from safelight.errors import (
     TypeNotAllowed,
     Unprocessable,
 )
+from safelight.imaging import tiff
 
 Data = bytes | mmap
-ImageFormat = Literal["jpeg", "png", "webp", "gif", "avif"]
+ImageFormat = Literal["jpeg", "png", "webp", "gif", "avif", "tiff"]
 
 MAX_PARTS: Final = 100_000
 """The most segments, chunks, blocks or boxes of a file: an honest PNG of 100 MB has 12,800 of 8 kB."""
@@ -48,17 +50,29 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     metadata: int = 0
     lossless: bool = False
     """A WebP without loss."""
+    pages: int = 1
+    """Of a TIFF, whose first one is drawn."""
+    photo: bool = True
+    """Whether a JPEG can hold it; only told of a TIFF."""
+
+    @property
+    def same(self) -> "ImageFormat":
+        """What `format: same` makes of it: few browsers show a TIFF, so it becomes a JPEG, or a PNG to keep its
+        transparency, its palette or its 16 bits (or its 1, 2 or 4)."""
+        if self.format == "tiff":
+            return "jpeg" if self.photo else "png"
+        return self.format
 
 
-def read(data: Data) -> Header:
-    """The header of an allowed file.
+def read(data: Data, formats: Collection[str] = FORMATS) -> Header:
+    """The header of an allowed file: one of `formats`.
 
     Raise EmptyFile, TypeNotAllowed (which says what it looks like instead), Truncated or Unprocessable.
     """
     if len(data) == 0:
         raise EmptyFile
     try:
-        header = _READERS[sniff(data[:64])](data)
+        header = _READERS[sniff(data[:64], formats)](data)
     except (IndexError, struct.error):
         raise Truncated from None
     if header.width < 1 or header.height < 1:
@@ -71,6 +85,8 @@ def check(header: Header, settings: Settings) -> None:
     width, height, frames = header.width, header.height, header.frames
     if frames > settings.max_frames:
         raise TooManyFrames(f"The animation has more frames than the {settings.max_frames} that are allowed.")
+    if header.pages > settings.max_frames:
+        raise TooManyFrames(f"The TIFF has more pages than the {settings.max_frames} that are allowed.")
     if max(width, height) > settings.max_side:
         raise TooManyPixels(f"The image is {width} × {height}; a side may have {settings.max_side} pixels.")
     if width * height * frames > settings.max_pixels:
@@ -97,12 +113,14 @@ _MAGIC: Final[tuple[tuple[bytes, ImageFormat], ...]] = (
     (rb"GIF8[79]a", "gif"),
     (rb"RIFF....WEBP", "webp"),
     (rb"....ftyp(avi[fs]|(mif1|msf1|miaf)....(....)*?avi[fs])", "avif"),
+    (rb"II\*\0|MM\0\*", "tiff"),
 )
 
 _OTHERS: Final = (
     (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIC photo; save it as a JPEG"),
     (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\x00\x00\x01\xba", "a video"),
-    (rb"II\*\0|MM\0\*|II\+\0|MM\0\+", "a TIFF or raw camera file; save it as a JPEG or PNG"),
+    (rb"II\+\0|MM\0\+", "a BigTIFF; save it as a plain TIFF, a JPEG or a PNG"),
+    (rb"II\*\0|MM\0\*", "a TIFF or raw camera file; save it as a JPEG or PNG"),
     (rb"BM", "a BMP picture; save it as a PNG"),
     (rb"\x00\x00\x00\x0cJXL |\xff\x0a", "a JPEG XL picture; save it as a JPEG"),
     (rb"%PDF", "a PDF document"),
@@ -115,16 +133,32 @@ _OTHERS: Final = (
 )
 
 
-def sniff(head: bytes) -> ImageFormat:
-    """The format that the first 64 bytes show. Raise TypeNotAllowed, which says what they look like instead."""
+_NAMES: Final = {
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WebP",
+    "gif": "GIF",
+    "avif": "AVIF",
+    "tiff": "TIFF",
+}
+
+
+def sniff(head: bytes, formats: Collection[str] = FORMATS) -> ImageFormat:
+    """The format, one of `formats`, that the first 64 bytes show.
+
+    Raise TypeNotAllowed, which says what they look like instead.
+    """
+    *most, last = (name for key, name in _NAMES.items() if key in formats)
+    accepted = f"only {', '.join(most)} and {last} files are" if most else f"only {last} files are"
     for pattern, found in _MAGIC:
         if re.match(pattern, head, re.DOTALL):
-            return found
+            if found in formats:
+                return found
+            if found != "tiff":  # of those, and of raw camera files, the list below knows more
+                raise TypeNotAllowed(f"The file is a {_NAMES[found]} picture; {accepted} accepted here.")
     for pattern, name in _OTHERS:
         if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
-            raise TypeNotAllowed(
-                f"The file looks like {name}; only JPEG, PNG, WebP, GIF and AVIF files are accepted here."
-            )
+            raise TypeNotAllowed(f"The file looks like {name}; {accepted} accepted here.")
     raise TypeNotAllowed
 
 
@@ -322,4 +356,17 @@ def _boxes(data: Data) -> Iterator[tuple[bytes, int, int]]:
     raise TooMuchMetadata
 
 
-_READERS: Final = {"jpeg": _jpeg, "png": _png, "gif": _gif, "webp": _webp, "avif": _avif}
+def _tiff(data: Data) -> Header:
+    """The first page; `pages` counts them all."""
+    page = tiff.read(data)
+    return Header(
+        format="tiff",
+        width=page.width,
+        height=page.height,
+        pages=page.pages,
+        metadata=page.metadata,
+        photo=page.photo,
+    )
+
+
+_READERS: Final = {"jpeg": _jpeg, "png": _png, "gif": _gif, "webp": _webp, "avif": _avif, "tiff": _tiff}

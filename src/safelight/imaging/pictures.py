@@ -1,7 +1,7 @@
 """Pictures decoded, and written to files.
 
-libvips decodes JPEG, PNG, WebP and GIF and works on the pixels. Pillow decodes AVIF (its dav1d is more than twice as
-fast as the decoder in libvips' wheel) and writes JPEG (it takes the original's own tables), WebP and AVIF. Every
+libvips decodes JPEG, PNG, WebP, GIF and TIFF and works on the pixels. Pillow decodes AVIF (its dav1d is more than twice
+as fast as the decoder in libvips' wheel) and writes JPEG (it takes the original's own tables), WebP and AVIF. Every
 loader is called by its name: no library may guess what a file is. Each frame of an animation is a picture of its own.
 """
 
@@ -139,12 +139,15 @@ def decode(
         delays=delays if header.frames > 1 else [],
         plays=plays,
         lossless=header.lossless,
-        dense=len(data) >= DENSE * width * height * header.frames,
+        dense=header.format != "tiff"  # whose bytes tell more of its compression than of what it shows
+        and len(data) >= DENSE * width * height * header.frames,
         tables=_tables(data) if header.format == "jpeg" else None,
     )
 
 
 def _load(data: mmap, header: Header, options: dict[str, Any]) -> pyvips.Image:
+    if header.format == "tiff":  # its loader stays locked where no TIFF has been let in
+        pyvips.operation_block_set("VipsForeignLoadTiff", False)
     source = pyvips.Source.new_from_memory(data)
     return getattr(pyvips.Image, f"{header.format}load_source")(source, **options)
 

@@ -101,7 +101,7 @@ def draw(
     except ValueError:
         headers.read(b"")  # an empty file can not be mapped, and is refused here
         raise
-    header = headers.read(data)
+    header = headers.read(data, settings.formats)
     headers.check(header, _limited(settings, plan))
     with _judged():
         said = exif.read(data, header.format) if plan.metadata.of_file else Facts()
@@ -219,7 +219,7 @@ def _encoded(picture: Picture, made: File, header: Header, file: IO[bytes]) -> L
     if made.format == "auto":
         target, quality = choosing.smallest(picture, quality, fitting=most is not None)
     else:
-        target = header.format if made.format == "same" else made.format
+        target = header.same if made.format == "same" else made.format
         quality = choosing.quality_for(picture, target) if quality == "auto" else quality
     if target not in ANIMATED:
         picture = _still(picture)
