@@ -1,5 +1,8 @@
 """The reference is what the code says."""
 
+import re
+from pathlib import Path
+
 from scripts import docs, operations
 
 from safelight.operations import catalogue
@@ -18,6 +21,21 @@ def test_the_operations_are_in_step_with_the_code() -> None:
         assert examples
         for number in range(1, len(examples) + 1):
             assert (operations.PICTURES / f"{operation}-{number}.webp").exists()
+
+
+def test_the_page_on_security_names_tests_that_exist() -> None:
+    """Each test, and each file of tests, that docs/security.md names is there; `::test` is in the file named before."""
+    tests = Path(__file__).parents[1]
+    page = (tests.parent / "docs/security.md").read_text()
+    named = re.findall(r"`([a-z0-9_/]+\.py)?(?:::(test_\w+))?`", page)
+    missing, file = [], ""
+    for path, test in named:
+        file = path or file
+        source = tests / file
+        if not source.is_file() or (test and f"def {test}(" not in source.read_text()):
+            missing.append(f"{file}::{test}")
+    assert len(named) > 30
+    assert missing == []
 
 
 def test_every_setting_has_a_meaning() -> None:
