@@ -30,6 +30,8 @@ class Result(NamedTuple):
     message: str | None = None
     explained: tuple[str, ...] = ()
     """What it took, line by line."""
+    ended: bool = False
+    """Whether the server said that the job has come to an end without outputs: to ask again changes nothing."""
 
     @property
     def ok(self) -> bool:

@@ -107,7 +107,7 @@ class UploadTask:
             bar.close()
 
     def _carry_out(self, picture: Picture, bar: Bar, start: float) -> Result:
-        from safelight.client import Unreachable
+        from safelight.client import NotCompleted, Unreachable
 
         job_id = None
         state = "FAILED"
@@ -143,6 +143,9 @@ class UploadTask:
                 code=error.code,
                 message=error.message + sent,
             )
+        except NotCompleted as error:
+            failed = self._failed(picture, start, job_id, error.code, error.message)
+            return failed._replace(ended=True)
         except SafelightError as error:
             return self._failed(picture, start, job_id, error.code, error.message)
         except OSError as error:

@@ -21,7 +21,7 @@ JOURNAL: Final = ".safelight-watch"
 AGAIN: Final = frozenset(
     {"unreachable", "storage_unreachable", "storage_unavailable", "overloaded", "too_many_requests"}
 )
-"""Ends that say nothing about the picture: it is tried again with the next look."""
+"""Ends that say nothing about the picture: it is tried again with the next look, unless its job has ended so."""
 
 
 class State(NamedTuple):
@@ -125,9 +125,11 @@ class _Watcher:
         self._seen: dict[Path, State] = {}
         self._away = False
         self.results: list[Result] = []
+        """Of the last look alone: a watch may go on for months."""
 
     def look(self) -> None:
         """Do what has not changed since the last look and was not done before."""
+        self.results = []
         ready: dict[Path, tuple[Picture, State]] = {}
         seen: dict[Path, State] = {}
         for picture in in_folder(self._folder, self._out):
@@ -167,5 +169,5 @@ class _Watcher:
         self._away = False
         report(board, result, as_json=self._as_json)
         self.results.append(result)
-        if result.code not in AGAIN:
+        if result.ended or result.code not in AGAIN:
             self._journal.add(result.file, state, result)
