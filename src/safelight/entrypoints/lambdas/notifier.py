@@ -17,6 +17,9 @@ from safelight.model import Notice
 DELIVER_FOR: Final = 22.0
 """Seconds that a call may spend on webhooks: one attempt, at its longest."""
 
+ROOM: Final = 5.0
+"""Seconds that a call keeps for writing down what became of the last attempt."""
+
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str, str]]]:
     """Tell of every end in the batch. Return the first record that has to come again."""
@@ -28,7 +31,7 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str,
             _count(told, call)
         if wanted:
             call.about(None)
-            _deliver(call)
+            _deliver(call, context)
         return {"batchItemFailures": failed}
 
 
@@ -61,10 +64,15 @@ def _tell_of(notice: Notice) -> bool:
     return bool(system().webhooks.spread(notice))
 
 
-def _deliver(call: Call) -> None:
-    """Send what is to be sent. It is kept: whatever goes wrong, the sweeper goes on with it."""
+def _deliver(call: Call, context: Context) -> None:
+    """Send what is to be sent, in the time that telling has left. It is kept: whatever goes wrong, the sweeper goes on
+    with it."""
+    seconds = min(DELIVER_FOR, context.get_remaining_time_in_millis() / 1000 - ROOM)
+    if seconds <= 0:
+        call.log.info("webhooks are left to the sweeper: no time is left")
+        return
     try:
-        courier().run(DELIVER_FOR, quick=True)
+        courier().run(seconds, quick=True)
     except Exception:
         call.log.exception("webhooks are left to the sweeper")
 

@@ -76,6 +76,22 @@ def test_webhooks_that_can_not_be_sent_to_stop_no_stream(
     assert len(pipeline.sent) == 1
 
 
+@pytest.mark.parametrize(("left", "given"), [(100.0, [22.0]), (20.0, [15.0]), (5.0, [])])
+def test_webhooks_get_the_time_that_telling_has_left(
+    pipeline: OnAws, monkeypatch: pytest.MonkeyPatch, left: float, given: list[float]
+) -> None:
+    """A call that is nearly over sends nothing: it would be cut off, and told again."""
+    pipeline.register()
+    ran: list[float] = []
+
+    def run(seconds: float, *, quick: bool) -> None:
+        ran.append(seconds)
+
+    monkeypatch.setattr(pipeline.courier, "run", run)
+    assert notifier.handler({"Records": [record(1)]}, Context(left)) == {"batchItemFailures": []}
+    assert ran == given
+
+
 def test_the_stream_goes_on_where_telling_failed(pipeline: OnAws) -> None:
     """The first notice that can not be delivered is where the next call begins."""
     pipeline.deaf = True
