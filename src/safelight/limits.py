@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from safelight.config import Settings
-from safelight.errors import JobNotFound, QuotaUsedUp, RecordConflict, TooManyRequests
+from safelight.errors import JobNotFound, QuotaUsedUp, RecordConflict, StorageUnavailable, TooManyRequests
 from safelight.model import DAY, MINUTE, Value
 from safelight.ports import Clock, Ports, Records
 from safelight.rewriting import change
@@ -132,7 +132,8 @@ class Quotas:
         self._ports = ports
 
     def take(self, owner: str, job_ids: Sequence[str], size: int) -> None:
-        """Take from the owner's quotas what these jobs need, and `size` bytes. Raise QuotaUsedUp, having taken none.
+        """Take from the owner's quotas what these jobs need, and `size` bytes. Raise QuotaUsedUp, or
+        StorageUnavailable if others wrote the same record every time; nothing is taken then.
 
         What was taken for a job that is not made after all comes back by itself: its place among the open jobs when
         that is looked at, its bytes with the new day.
@@ -152,7 +153,9 @@ class Quotas:
         try:
             change(self._ports.records, QUOTAS, _hashed(owner), taken, expires_at=now + KEPT)
         except RecordConflict:
-            raise QuotaUsedUp("Too many uploads were asked for at the same moment; try again.") from None
+            raise StorageUnavailable(
+                "Too many uploads were asked for at the same moment; try again."
+            ) from None
 
     def _refuse_bytes(self, before: int, size: int, left: int) -> None:
         if self._most_bytes and before + size > self._most_bytes:

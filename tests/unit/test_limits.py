@@ -1,11 +1,12 @@
 """The promises of limits and quotas."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from tests.unit.pipeline import Pipeline
 
-from safelight.errors import QuotaUsedUp, TooManyRequests
+from safelight.errors import QuotaUsedUp, RecordConflict, StorageUnavailable, TooManyRequests
 from safelight.limits import Counts, InMemory, InRecords, RateLimit
 from safelight.model import DAY
 from safelight.testing import Clock, in_memory
@@ -115,7 +116,7 @@ def test_many_uploads_at_once_do_not_pass_the_quota() -> None:
     def attempt(_: int) -> bool:
         try:
             pipeline.request()
-        except QuotaUsedUp:
+        except (QuotaUsedUp, StorageUnavailable):
             return False
         return True
 
@@ -123,3 +124,19 @@ def test_many_uploads_at_once_do_not_pass_the_quota() -> None:
         made = sum(pool.map(attempt, range(40)))
     assert made <= 5
     assert len(pipeline.service.list_jobs("local").items) == made
+
+
+def test_a_write_that_others_get_in_the_way_of_uses_up_no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller has reached no limit, so it is told to try again soon."""
+    pipeline = Pipeline(max_open_jobs=5)
+
+    real = pipeline.ports.records.put
+
+    def put(partition: str, *rest: Any, **how: Any) -> None:
+        if partition == "quotas":
+            raise RecordConflict
+        real(partition, *rest, **how)
+
+    monkeypatch.setattr(pipeline.ports.records, "put", put)
+    with pytest.raises(StorageUnavailable, match="try again"):
+        pipeline.request()

@@ -13,7 +13,6 @@ Actions: to look `sqs:GetQueueAttributes` on both queues, `dynamodb:Query` on th
 `BatchGetItem` on the jobs table, `GetItem` on the records table; to keep the tally `GetItem` and `PutItem` there.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -23,9 +22,9 @@ import msgspec
 from safelight.backends.aws.jobs import DynamoJobs
 from safelight.backends.aws.records import DynamoRecords
 from safelight.backends.aws.sqs import SqsQueue
-from safelight.errors import RecordConflict
 from safelight.model import DAY, MINUTE, Job, JobState
 from safelight.ports import MINUTES_KEPT, TROUBLES_KEPT, Backlog, Clock, Minute, Record, Trouble
+from safelight.rewriting import change
 
 MINUTES: Final = "ops-minutes"
 TOTALS: Final = "ops-totals"
@@ -36,7 +35,6 @@ FAILURES_KEPT_FOR: Final = 7 * DAY
 LONGEST_CLAIM: Final = 15 * MINUTE
 """A claim that is alive runs out within this time: by it the jobs in work are found among those that are due."""
 
-_TRIES: Final = 10
 _counts: Final = msgspec.json.Decoder(dict[JobState, int]).decode
 _trouble: Final = msgspec.json.Decoder(Trouble).decode
 
@@ -115,19 +113,9 @@ class AwsWatch:
                 self._records.put(FAILURES, key, msgspec.json.encode(trouble), expires_at=expires_at)
 
     def _add(self, partition: str, key: str, ends: Counter[JobState], *, expires_at: float | None) -> None:
-        for attempt in range(_TRIES):
-            record = self._records.get(partition, key)
-            before = Counter({} if record is None else _counts(record.value))
-            try:
-                self._records.put(
-                    partition,
-                    key,
-                    msgspec.json.encode(dict(before + ends)),
-                    expected=0 if record is None else record.version,
-                    expires_at=expires_at,
-                )
-            except RecordConflict:  # a stream has several shards, and each its own reader
-                time.sleep(0.01 * attempt)
-                continue
-            return
-        raise RecordConflict
+        def added(value: bytes | None) -> bytes:
+            before = Counter({} if value is None else _counts(value))
+            return msgspec.json.encode(dict(before + ends))
+
+        # A stream has several shards, and each its own reader: they get in each other's way.
+        change(self._records, partition, key, added, expires_at=expires_at)
