@@ -126,3 +126,12 @@ def test_only_the_newest_failures_are_kept(backend: Backend) -> None:
         ended(backend, f"j{number}", AT + number, "truncated")
     found = backend.watch.failures(limit=1000)
     assert [found[0].job_id, found[-1].job_id, len(found)] == [f"j{TROUBLES_KEPT + 4}", "j5", TROUBLES_KEPT]
+
+
+def test_waiting_jobs_hide_no_claim(backend: Backend) -> None:
+    """However many wait and are due sooner than a claim runs out, the jobs in work are found."""
+    for number in range(4):
+        queued(backend, f"w{number}", AT - 590)
+    claimed(backend, "j1", AT)
+    backend.clock.now = AT
+    assert [job.id for job in backend.watch.working(limit=2)] == ["j1"]

@@ -35,6 +35,9 @@ from safelight.errors import JobNotFound, StorageUnavailable
 from safelight.model import DAY, Job, JobState, timestamp
 from safelight.ports import Page
 
+LOOKS_FOR_CLAIMS: Final = 1000
+"""How many due jobs are read at most to find those that are claimed."""
+
 SHARDS: Final = 16
 """Partitions of the index of due jobs: one takes 1,000 writes a second, and every transition is one."""
 
@@ -131,10 +134,19 @@ class DynamoJobs:
         return [job for _, job in sorted(due, key=lambda each: each[0])]
 
     def claimed(self, after: float, before: float, *, limit: int) -> Sequence[Job]:
-        """Claimed jobs that are due between these times: a claim makes its job due when it runs out."""
-        found = [each for shard in range(SHARDS) for each in self._due_in(shard, before, limit, after=after)]
-        jobs = self._read([job_id for _, job_id in sorted(found)[:limit]])
-        return [job for job in jobs if job.claim is not None]
+        """Claimed jobs that are due between these times: a claim makes its job due when it runs out. Others are due
+        then, too, so up to `LOOKS_FOR_CLAIMS` jobs are read."""
+        most = max(limit, LOOKS_FOR_CLAIMS)
+        due = sorted(
+            each for shard in range(SHARDS) for each in self._due_in(shard, before, most, after=after)
+        )
+        claimed: list[Job] = []
+        for start in range(0, min(len(due), most), _BATCH):
+            jobs = self._read([job_id for _, job_id in due[start : min(start + _BATCH, most)]])
+            claimed += [job for job in jobs if job.claim is not None]
+            if len(claimed) >= limit:
+                break
+        return claimed[:limit]
 
     def known(self, job_ids: Sequence[str]) -> frozenset[str]:
         """Which of these jobs there are. A read costs by the size of the job, whatever is asked of it."""
