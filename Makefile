@@ -33,7 +33,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: clients help run demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
+.PHONY: clients help run native-anew demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,7 +47,10 @@ demo: $(READY) $(NATIVE) ## Send one picture through the pipeline; PHOTO=path fo
 test: $(READY) $(NATIVE) $(EMULATOR_READY) $(NODE_READY) ## Run every test; ARGS="-k name" to choose
 	$(BIN)/python -m pytest $(ARGS)
 
-native: $(READY) $(NATIVE) ## Build the accelerator for marks on JPEGs, if cargo is here
+native: $(READY) native-anew $(NATIVE) ## Build the accelerator for marks on JPEGs, if cargo is here
+
+native-anew:
+	@if [ -s $(NATIVE) ]; then rm $(NATIVE); fi # what failed before is tried again when it is asked for
 
 console: $(NODE_READY) ## Build the console's pages from console/ into src/safelight/web/
 	npm --prefix console run --silent check
@@ -147,9 +150,11 @@ $(NATIVE): $(DEPS) $(wildcard native/*.toml native/*.py native/src/*.rs native/s
 	@if ! command -v cargo >/dev/null; then \
 		echo 'No cargo here (https://rustup.rs): JPEGs will be decoded whole, which is slower' >&2; \
 	elif echo 'Building safelight-splice, once: about half a minute' && \
-		$(PIP) install --no-build-isolation --no-deps --no-index --force-reinstall ./native; then \
-		touch $@; \
-	else echo 'safelight-splice could not be built: JPEGs will be decoded whole, which is slower' >&2; fi
+		$(PIP) install --no-build-isolation --no-deps --no-index --force-reinstall ./native >$@.log 2>&1; then \
+		: >$@; \
+	else echo failed >$@; \
+		echo 'safelight-splice could not be built: JPEGs will be decoded whole, which is slower.' >&2; \
+		echo '$@.log has why; make native tries again' >&2; fi
 
 # What stands in for AWS, apart from the project's packages. Without it, the tests that need it are skipped and say so.
 $(EMULATOR_READY): requirements/emulator.txt

@@ -33,7 +33,7 @@ def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[st
     """A Markdown table."""
     yield from ("", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}")
     for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
+        yield f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in row)} |"
     yield ""
 
 

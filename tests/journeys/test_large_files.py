@@ -13,12 +13,12 @@ from safelight.client import AnotherFile, Refused
 
 
 class Line(httpx.BaseTransport):
-    """The network, which breaks after so many parts; it counts those that came through."""
+    """The network, which breaks once so many parts have been answered; it counts those that came through."""
 
     def __init__(self, parts: int = 1000) -> None:
         self._inner = httpx.HTTPTransport()
-        self._left = parts
-        self._lock = threading.Lock()
+        self._left = self._open = parts
+        self._lock = threading.Condition()
         self.parts: list[str] = []
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -28,8 +28,14 @@ class Line(httpx.BaseTransport):
             with self._lock:
                 self._left -= 1
                 if self._left < 0:
+                    assert self._lock.wait_for(lambda: not self._open, 30)
                     return httpx.Response(418, request=request)
                 self.parts.append(number)
+            answer = self._inner.handle_request(request)
+            with self._lock:
+                self._open -= 1
+                self._lock.notify_all()
+            return answer
         return self._inner.handle_request(request)
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ CONFIG = schemathesis.Config.from_dict(
         # A cursor is opaque: no schema tells one of ours from another.
         "operations": [
             {"include-name": name, "checks": {"positive_data_acceptance": {"enabled": False}}}
-            for name in ("GET /jobs", "GET /batches/{batchId}")
+            for name in ("GET /jobs", "GET /batches/{batchId}", "GET /ops/dead-letters")
         ],
     }
 )

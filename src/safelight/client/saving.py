@@ -38,6 +38,8 @@ def settle(file: IO[bytes], wanted: Path, sha256: str) -> Path:
                 return path
             number += 1
             continue
+        # Temporary files are for their owner only; a result is readable by whom the user's umask says.
+        Path(file.name).chmod(path.stat().st_mode & 0o777)
         return Path(file.name).replace(path)
 
 

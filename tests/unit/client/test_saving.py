@@ -1,5 +1,6 @@
 """Files are saved whole or not at all, and never over another."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -44,3 +45,15 @@ def test_many_at_once(tmp_path: Path) -> None:
         paths = list(pool.map(lambda body: save(tmp_path, "a.jpg", body), bodies))
     assert sorted(path.read_bytes() for path in paths) == sorted(bodies)
     assert len(set(paths)) == 40
+
+
+def test_a_result_is_readable_by_whom_the_umask_says(tmp_path: Path) -> None:
+    """A web server may show it: what is private is the unfinished file, not the result."""
+    before = os.umask(0o027)
+    try:
+        with unfinished(tmp_path) as file:
+            file.write(b"picture")
+            saved = settle(file, tmp_path / "a.jpg", sha256(b"picture").hexdigest())
+    finally:
+        os.umask(before)
+    assert saved.stat().st_mode & 0o777 == 0o640

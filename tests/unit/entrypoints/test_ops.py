@@ -102,7 +102,7 @@ def test_dead_letters_are_shown_and_redriven(api: httpx.Client, pipeline: Pipeli
 @pytest.mark.parametrize("said", [{}, {"jobIds": ["x"], "all": True}, {"jobIds": None, "all": False}])
 def test_redriving_is_for_some_or_for_all(api: httpx.Client, said: dict[str, object]) -> None:
     """Never by accident for all, and never for both."""
-    assert_problem(api.post("/ops/dead-letters/redrive", json=said), 400, "invalid_request")
+    assert_problem(api.post("/ops/dead-letters/redrive", json=said), 422, "conflicting_fields")
 
 
 CALLS = [("GET", "/ops"), ("GET", "/ops/dead-letters"), ("POST", "/ops/dead-letters/redrive")]

@@ -319,7 +319,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         body=requests.RedriveBody,
         body_required=True,
         answers={200: Answer("What was done.", views.RedrivenView)},
-        errors=(errors.InvalidRequest,),
+        errors=(errors.InvalidRequest, errors.ConflictingFields),
     ),
     "get_about": Operation(answers={200: Answer("A Safelight.", views.AboutView)}),
     "create_webhook": Operation(

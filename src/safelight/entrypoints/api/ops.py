@@ -13,7 +13,7 @@ from safelight.entrypoints.api.auth import needs
 from safelight.entrypoints.api.context import Call, answer, local
 from safelight.entrypoints.api.requests import PageQuery, RedriveBody, read_body, read_query
 from safelight.entrypoints.api.views import DeadLettersView, RedrivenView, view_dead_letters, view_ops
-from safelight.errors import InvalidRequest, ScopeMissing
+from safelight.errors import ConflictingFields, ScopeMissing
 
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 _LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
@@ -57,7 +57,7 @@ class Ops(Controller):
         """Have the work of dead letters done after all: of some, or of all. What is not there is passed over."""
         wanted = read_body(body, RedriveBody)
         if (wanted.job_ids is None) == (not wanted.all):
-            raise InvalidRequest("Expected jobIds, a list of ids, or all: true, and not both.")
+            raise ConflictingFields("Expected jobIds, a list of ids, or all: true, and not both.")
         done = _morgue(request).redrive(None if wanted.all else frozenset(wanted.job_ids or ()))
         return answer(RedrivenView(redriven=dict(done)), headers=_NOT_KEPT)
 
