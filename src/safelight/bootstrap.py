@@ -27,7 +27,7 @@ from safelight.ports import DeadLetters, Ports
 from safelight.previews import Previews
 from safelight.recipes import Book
 from safelight.service import Service
-from safelight.sweeper import Sweeper
+from safelight.sweeper import Sweeper, announce_to_log
 from safelight.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ class System:
 
     def _announce(self, notice: Notice) -> None:
         self.webhooks.spread(notice)
+        announce_to_log(notice)
 
     def morgue(self) -> Morgue:
         """The dead letters and what can be done about them. Raise ConfigurationError."""

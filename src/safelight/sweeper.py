@@ -50,7 +50,7 @@ AWAY: Final = 3
 
 
 def announce_to_log(notice: Notice) -> None:
-    """Tell the log, where nobody else wants to be told."""
+    """Tell the log that a job has come to its end."""
     log.debug("job ended", extra={"job": notice.job_id, "state": notice.state, "notice": notice.id})
 
 
