@@ -12,7 +12,17 @@ from tests.faults import systrace
 from tests.faults.lab import ROOT
 from tests.faults.systrace import Call
 
-PASSING = ("/tmp/", "/doorbell", "/courier", "/changes", "/lock", "-shm", "-journal", ".probe", "/.signing.key")
+PASSING = (
+    "/tmp/",
+    "/doorbell",
+    "/courier",
+    "/changes",
+    "/lock",
+    "-shm",
+    "-journal",
+    ".probe",
+    "/.signing.key",
+)
 """What may be forgotten: unfinished files, hints, locks, and what SQLite makes anew."""
 
 
