@@ -3,6 +3,7 @@
 A secret is kept as it is, since it has to sign; it is told when it is made and never again.
 """
 
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
@@ -10,9 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from safelight.addresses import Resolve, addresses_of, place_of
-from safelight.errors import RecordConflict, TooManyWebhooks, WebhookNotFound, WebhooksOff
+from safelight.errors import RecordConflict, StorageUnavailable, TooManyWebhooks, WebhookNotFound, WebhooksOff
 from safelight.model import DAY, Value, new_id
 from safelight.ports import Clock, Record, Records
+from safelight.rewriting import TRIES, pause_after
 from safelight.webhooks.signing import new_secret
 
 EVENTS: Final = ("job.completed", "job.failed", "job.expired", "job.canceled", "batch.completed")
@@ -167,7 +169,7 @@ class Endpoints:
         addresses_of(place_of(url, loopback=self._loopback), loopback=self._loopback, resolve=self._resolve)
 
     def _rewrite(self, owner: str, webhook_id: str, to: Change) -> Webhook:
-        while True:
+        for attempt in range(TRIES):
             record = self._records.get(_partition(owner), webhook_id)
             if record is None:
                 raise WebhookNotFound
@@ -178,8 +180,10 @@ class Endpoints:
             try:
                 self._records.put(_partition(owner), webhook_id, _encode(after), expected=record.version)
             except RecordConflict:
+                time.sleep(pause_after(attempt))
                 continue
             return after
+        raise StorageUnavailable("Others change this webhook all the time; try again.")
 
 
 _encode: Final = msgspec.json.Encoder().encode
