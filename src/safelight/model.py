@@ -313,7 +313,7 @@ class Job(Value, frozen=True):
     def parts_dropped(self, upload_id: str, *, now: float) -> Self:
         """The parts that the storage knows by this name are gone: the next that is asked for is the first."""
         multipart = self.upload.multipart
-        if multipart is None or multipart.id != upload_id:
+        if multipart is None or multipart.id != upload_id or self.stage is not Stage.AWAITING_UPLOAD:
             return self
         multipart = msgspec.structs.replace(multipart, id=None, begun_at=0.0)
         upload = msgspec.structs.replace(self.upload, multipart=multipart)

@@ -69,7 +69,7 @@ from safelight.model import (
 )
 from safelight.ports import Page, Ports, Rendered, UploadGrant, UploadLink
 from safelight.recipes import Book, Recipe, canonical, digest, parse
-from safelight.shelf import Shelf
+from safelight.shelf import INLINE, Shelf
 
 log = logging.getLogger(__name__)
 
@@ -600,26 +600,25 @@ class Service:
         if self._queue_full:
             raise Overloaded
 
-    def chosen(self, choice: RecipeChoice) -> Recipe:
-        """The recipe that a client chose. Raise UnknownRecipe, RecipeInvalid; InvalidRequest where clients may bring
-        none of their own."""
+    def chosen(self, owner: str, choice: RecipeChoice) -> Recipe:
+        """The recipe that a client chose: the operator's, the owner's own, or one inside the request.
+
+        Raise UnknownRecipe, RecipeInvalid; InvalidRequest where clients may bring none of their own.
+        """
         if not isinstance(choice, dict):
-            return self.book.get(choice or self.settings.default_recipe)
+            return self.shelf.get(owner, choice or self.settings.default_recipe)
         if not self.settings.inline_recipes:
             raise InvalidRequest("Recipes inside a request are turned off here; name one of GET /recipes.")
         return parse(json.dumps(choice).encode(), self.settings.assets)
 
     def _publish(self, owner: str, choice: RecipeChoice) -> RecipeRef:
         """Resolve the recipe that a client chose, and keep its content where every worker finds it."""
-        if isinstance(choice, str) and (own := self.shelf.own(owner, choice)):
-            self._keep_for_a_while(digest(own), canonical(own))
-            return RecipeRef(name=choice, digest=digest(own))
-        recipe = self.chosen(choice)
-        if isinstance(choice, dict):
-            self._keep_for_a_while(digest(recipe), canonical(recipe))
-            return RecipeRef(name="inline", digest=digest(recipe))
-        reference = RecipeRef(name=choice or self.settings.default_recipe, digest=digest(recipe))
-        if reference.digest not in self._published:
+        recipe = self.chosen(owner, choice)
+        name = INLINE if isinstance(choice, dict) else choice or self.settings.default_recipe
+        reference = RecipeRef(name=name, digest=digest(recipe))
+        if name not in self.book.names():
+            self._keep_for_a_while(reference.digest, canonical(recipe))
+        elif reference.digest not in self._published:
             self.ports.records.put(RECIPES, reference.digest, canonical(recipe))
             if len(self._published) >= RECIPES_KEPT:
                 self._published.clear()

@@ -11,6 +11,7 @@ from litestar.routes import HTTPRoute
 from tests.support import servers
 from tests.unit.pipeline import Pipeline
 
+from safelight import shelf
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.deploy import material
 from safelight.entrypoints.deploy.account import FUNCTIONS, Names
@@ -280,14 +281,15 @@ def test_only_who_erases_may_erase() -> None:
 
 
 def test_previews_may_touch_nobodys_data() -> None:
-    """What draws strangers' files at once may read keys and write its log: no job, no file, no queue, no topic."""
+    """What draws strangers' files at once may read keys and named recipes, and write its log: no job, no file, no queue,
+    no topic."""
     own = [statement for name, statement in statements() if name == "PreviewRole"]
     [keys, log] = own
     assert (keys["Action"], keys["Resource"]) == (
         "dynamodb:GetItem",
         {"Fn::GetAtt": ["RecordsTable", "Arn"]},
     )
-    assert keys["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [PARTITION]}}
+    assert keys["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [PARTITION, shelf.PARTITION]}}
     assert log["Resource"] == {"Fn::GetAtt": ["PreviewLogs", "Arn"]}
     assert properties("PreviewRole")["ManagedPolicyArns"] == [{"Ref": "FunctionPolicy"}]
     shared = [statement for name, statement in statements() if name == "FunctionPolicy"]

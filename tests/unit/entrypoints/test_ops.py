@@ -15,6 +15,8 @@ from safelight.errors import Unprocessable
 from safelight.keys import Keys
 from safelight.model import Claim, Job
 
+HERE = "http://127.0.0.1:8000"
+
 
 def here(pipeline: Pipeline, host: str = "127.0.0.1") -> Iterator[httpx.Client]:
     """A client at this address."""
@@ -24,7 +26,7 @@ def here(pipeline: Pipeline, host: str = "127.0.0.1") -> Iterator[httpx.Client]:
         scope["client"] = (host, 1)
         await app(scope, receive, send)
 
-    with TestClient(seen, base_url="http://api.example") as it:
+    with TestClient(seen, base_url=HERE) as it:
         yield it
 
 
@@ -129,6 +131,45 @@ def test_without_keys_nobody_else_may(method: str, path: str, host: str) -> None
 def test_a_proxy_on_this_machine_is_not_the_machine_itself(api: httpx.Client, header: str) -> None:
     """What it passes on comes from anywhere."""
     assert_problem(api.get("/ops", headers={header: "127.0.0.1"}), 403, "scope_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.1.2.3:80", "[::1]:8000"])
+def test_the_machine_may_go_by_any_of_its_own_names(method: str, path: str, name: str) -> None:
+    """With or without a port, and from a page of its own."""
+    for http in here(Pipeline()):
+        headers = {"Host": name, "Origin": f"http://{name.lower()}"}
+        body = {"all": True} if method == "POST" else None
+        assert http.request(method, path, headers=headers, json=body).status_code == 200
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize(
+    "name", ["evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example", "10.0.0.1", "[::1", ""]
+)
+def test_a_strangers_name_for_this_machine_opens_nothing(method: str, path: str, name: str) -> None:
+    """A page whose host's name was made to point here asks under that name."""
+    for http in here(Pipeline()):
+        assert_problem(http.request(method, path, headers={"Host": name}), 403, "scope_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://127.0.0.1:9000", "http://127.0.0.1:8000.evil.example"]
+)
+def test_a_page_from_elsewhere_opens_nothing(method: str, path: str, origin: str) -> None:
+    """Though the operator's own browser sends its requests."""
+    for http in here(Pipeline()):
+        assert_problem(http.request(method, path, headers={"Origin": origin}), 403, "scope_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), CALLS)
+def test_counting_requests_closes_nothing(method: str, path: str) -> None:
+    """Without keys, a limit of requests leaves the operator's calls open on this machine, and closed elsewhere."""
+    for host, status in (("127.0.0.1", 200), ("10.0.0.1", 403)):
+        for http in here(Pipeline(requests_per_minute=100), host):
+            answer = http.request(method, path, json={"all": True} if method == "POST" else None)
+            assert answer.status_code == status, answer.text
 
 
 @pytest.mark.parametrize(("method", "path"), CALLS)

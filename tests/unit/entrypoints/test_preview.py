@@ -56,6 +56,15 @@ def test_a_recipe_by_name_or_by_itself_or_none(api: httpx.Client, recipe: str | 
     assert answer.headers["x-image-output"] == ("small" if recipe and "{" in recipe else "main")
 
 
+def test_a_recipe_by_the_callers_own_name(api: httpx.Client) -> None:
+    """A name that the caller gave means for a preview what it means for an upload."""
+    own = api.put("/recipes/mine", json={"version": 1, "outputs": {"tiny": {}}})
+    assert own.status_code == 201, own.text
+    answer = api.post("/preview", files=FILE, data={"recipe": "mine"})
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["x-image-output"] == "tiny"
+
+
 @pytest.mark.parametrize(
     ("files", "data", "status", "code", "sentence"),
     [

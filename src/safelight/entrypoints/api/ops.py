@@ -1,6 +1,8 @@
 """For operators: how this Safelight is doing, and what its queue gave up on. Needs the scope `admin`."""
 
+import ipaddress
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from litestar import Controller, Response, get, post
 from litestar.connection import ASGIConnection
@@ -16,20 +18,48 @@ from safelight.entrypoints.api.views import DeadLettersView, RedrivenView, view_
 from safelight.errors import ConflictingFields, ScopeMissing
 
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-_LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 
 
 async def from_here(connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
     """Where nobody is asked for a key, only who sits at this very machine is its operator. Raise ScopeMissing."""
     if connection.app.state.context.principal is not local:
         return
-    host = connection.client.host if connection.client else ""
-    if not host.startswith(_LOOPBACK) or any(name in connection.headers for name in _FORWARDED):
+    if not _sits_here(connection):
         raise ScopeMissing(
             "Without keys, the operator's calls are answered on this machine only; SAFELIGHT_AUTH=apikey and a key "
             "with the scope admin open them from elsewhere.",
             scope=Scope.ADMIN,
         )
+
+
+def _sits_here(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the caller is on this machine, asks for it by such a name (a page could have made another one point
+    here), and is no page from elsewhere."""
+    headers = connection.headers
+    asked_for, origin = headers.get("host", ""), headers.get("origin")
+    return (
+        connection.client is not None
+        and _is_loopback(connection.client.host)
+        and not any(name in headers for name in _FORWARDED)
+        and _is_loopback(_host_of(f"//{asked_for}"))
+        and (origin is None or origin.partition("://")[2].lower() == asked_for.lower())
+    )
+
+
+def _host_of(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
 
 
 class Ops(Controller):

@@ -12,7 +12,8 @@ from safelight.entrypoints.api.forms import ROOM, read_preview
 def create_preview(request: Call, body: RawBody) -> Response[bytes]:
     """Draw one output of a recipe from a small file, at once: no job is made, and nothing is kept."""
     asked = read_preview(request.headers.get("content-type", ""), body)
-    drawn = request.context.previews.draw(asked.file, request.service.chosen(asked.recipe), asked.output)
+    recipe = request.service.chosen(request.owner, asked.recipe)
+    drawn = request.context.previews.draw(asked.file, recipe, asked.output)
     return Response(
         drawn.content,
         media_type=drawn.content_type,

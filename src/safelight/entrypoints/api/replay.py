@@ -5,12 +5,18 @@ from typing import Protocol, TypeVar
 
 from safelight.entrypoints.api.context import Call
 from safelight.entrypoints.api.requests import read_idempotency_key
-from safelight.errors import BatchNotFound, IdempotencyKeyReused, JobNotFound
+from safelight.errors import (
+    BatchNotFound,
+    DeliveryNotFound,
+    IdempotencyKeyReused,
+    JobNotFound,
+    WebhookNotFound,
+)
 from safelight.idempotency import once
 
 
 class Made(Protocol):
-    """What a request was about: a job or a batch."""
+    """What a request was about: a job, a batch, a webhook or a delivery."""
 
     @property
     def id(self) -> str: ...
@@ -46,7 +52,7 @@ def once_only(
         return made[0], {}
     try:
         return find(name), {"Idempotent-Replayed": "true"}
-    except (JobNotFound, BatchNotFound):
+    except (JobNotFound, BatchNotFound, WebhookNotFound, DeliveryNotFound):
         raise IdempotencyKeyReused(
-            "The job of this Idempotency-Key was erased meanwhile; for another one send another key."
+            "What this Idempotency-Key stands for was erased meanwhile; for another one send another key."
         ) from None

@@ -1,19 +1,20 @@
 """Webhooks: request → use case → answer."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.params import FromPath, RawBody
 
 from safelight.entrypoints.api.context import Call, answer
+from safelight.entrypoints.api.replay import once_only
 from safelight.entrypoints.api.requests import (
     DeliveriesQuery,
     WebhookBody,
     WebhookChangeBody,
     read_body,
     read_id,
-    read_idempotency_key,
     read_query,
 )
 from safelight.entrypoints.api.webhook_views import (
@@ -23,11 +24,9 @@ from safelight.entrypoints.api.webhook_views import (
     view_webhook,
 )
 from safelight.errors import DeliveryNotFound, WebhookNotFound
-from safelight.idempotency import once
-from safelight.webhooks import Webhook, Webhooks
+from safelight.webhooks import Delivery, Webhook, Webhooks
 
 NO_STORE = {"Cache-Control": "no-store"}
-REPLAYED = {"Idempotent-Replayed": "true"}
 
 
 class WebhookRoutes(Controller):
@@ -41,14 +40,12 @@ class WebhookRoutes(Controller):
         wanted = read_body(body, WebhookBody)
         webhooks, owner = _webhooks(request), request.owner
 
-        def create() -> str:
-            made = webhooks.endpoints.register(
+        def create() -> Webhook:
+            return webhooks.endpoints.register(
                 owner, wanted.url, events=tuple(wanted.events or ()), description=wanted.description or ""
             )
-            return made.id
 
-        webhook_id, headers = _once(request, body, create)
-        webhook = webhooks.endpoints.get(owner, webhook_id)
+        webhook, headers = once_only(request, body, create, partial(webhooks.endpoints.get, owner))
         return _answer(request, webhook, status=201, headers=headers, with_secret=True)
 
     @get("/", sync_to_thread=True)
@@ -95,14 +92,19 @@ class WebhookRoutes(Controller):
         """Replace the secret. For 24 hours both sign, so that the receiver can change over in its own time."""
         found = _found(request, webhook_id)
         endpoints = _webhooks(request).endpoints
-        _, headers = _once(request, body, lambda: endpoints.rotate(found.owner, found.id).id)
-        return _answer(request, endpoints.get(found.owner, found.id), headers=headers, with_secret=True)
+        rotated, headers = once_only(
+            request,
+            body,
+            lambda: endpoints.rotate(found.owner, found.id),
+            partial(endpoints.get, found.owner),
+        )
+        return _answer(request, rotated, headers=headers, with_secret=True)
 
     @post("/{webhook_id:str}/test", status_code=202, sync_to_thread=True)
     def test_webhook(self, request: Call, body: RawBody, webhook_id: FromPath[str]) -> Response[bytes]:
         """Send a `webhook.test` event, once and soon; its delivery tells what came of it."""
         found = _found(request, webhook_id)
-        return _answer_delivery(request, body, found, lambda: _webhooks(request).test(found).id)
+        return _answer_delivery(request, body, found, lambda: _webhooks(request).test(found))
 
     @get("/{webhook_id:str}/deliveries", sync_to_thread=True)
     def list_deliveries(self, request: Call, webhook_id: FromPath[str]) -> Response[bytes]:
@@ -121,7 +123,7 @@ class WebhookRoutes(Controller):
         """Send a delivery once more, soon, under the same `webhook-id`, whatever became of it."""
         found = _found(request, webhook_id)
         which = read_id(delivery_id, DeliveryNotFound)
-        return _answer_delivery(request, body, found, lambda: _webhooks(request).replay(found, which).id)
+        return _answer_delivery(request, body, found, lambda: _webhooks(request).replay(found, which))
 
 
 def _webhooks(request: Call) -> Webhooks:
@@ -146,31 +148,8 @@ def _answer(
 
 
 def _answer_delivery(
-    request: Call, body: bytes, webhook: Webhook, action: Callable[[], str]
+    request: Call, body: bytes, webhook: Webhook, action: Callable[[], Delivery]
 ) -> Response[bytes]:
-    delivery_id, headers = _once(request, body, action)
-    delivery = _webhooks(request).deliveries.get(webhook, delivery_id)
+    find = partial(_webhooks(request).deliveries.get, webhook)
+    delivery, headers = once_only(request, body, action, find)
     return answer(view_delivery(delivery), status=202, headers=NO_STORE | headers)
-
-
-def _once(request: Call, body: bytes, action: Callable[[], str]) -> tuple[str, dict[str, str]]:
-    """Carry out `action`; under an Idempotency-Key only the first time, and say so the next times."""
-    given = request.headers.get("idempotency-key")
-    if given is None:
-        return action(), {}
-    ports, done = request.service.ports, False
-
-    def act() -> str:
-        nonlocal done
-        done = True
-        return action()
-
-    made = once(
-        ports.records,
-        ports.clock,
-        owner=request.owner,
-        key=read_idempotency_key(given),
-        request=f"{request.method} {request.scope['path']}\n".encode() + body,
-        action=act,
-    )
-    return made, {} if done else REPLAYED
