@@ -1,7 +1,6 @@
 // The frame around every page.
 
 import { useSignal } from "@preact/signals";
-import { lazy, Suspense } from "preact/compat";
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 import { key, keyWanted } from "./api/config";
 import { language, LANGUAGES, speak, t, type Language } from "./i18n";
@@ -10,6 +9,7 @@ import { Announcer } from "./parts/announce";
 import { Lamp } from "./parts/brand";
 import { Icon } from "./parts/icon";
 import { KeyDialog } from "./parts/key";
+import { lazily } from "./parts/lazily";
 import { Title } from "./parts/title";
 import { Trouble } from "./parts/trouble";
 import { online } from "./online";
@@ -17,10 +17,10 @@ import { path, to, words } from "./router";
 import { dark, setTheme, theme } from "./theme";
 import { standing } from "./uploads/rate";
 
-const Jobs = lazy(() => import("./pages/jobs"));
-const JobPage = lazy(() => import("./pages/job"));
-const Recipes = lazy(() => import("./pages/recipes"));
-const Operations = lazy(() => import("./pages/operations"));
+const Jobs = lazily(() => import("./pages/jobs"));
+const JobPage = lazily(() => import("./pages/job"));
+const Recipes = lazily(() => import("./pages/recipes"));
+const Operations = lazily(() => import("./pages/operations"));
 
 export function App() {
   const entering = useSignal(false);
@@ -45,11 +45,9 @@ export function App() {
       <Head enter={() => (entering.value = true)} />
       <Connection />
       <main id="main" tabIndex={-1} ref={skip}>
-        <Suspense fallback={<p class="skeleton" aria-busy="true" />}>
-          <Guarded key={`${path.value}-${round.value}`}>
-            <Page />
-          </Guarded>
-        </Suspense>
+        <Guarded key={`${path.value}-${round.value}`}>
+          <Page />
+        </Guarded>
       </main>
       <Announcer />
       {entering.value && <KeyDialog close={() => (entering.value = false)} entered={() => (round.value += 1)} />}

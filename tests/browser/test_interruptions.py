@@ -53,6 +53,18 @@ def test_an_upload_waits_for_the_network(page: Page) -> None:
     expect(page.get_by_text("You are offline.")).to_be_hidden()
 
 
+def test_a_server_that_is_gone_is_told_and_found_again(page: Page) -> None:
+    """A view that can not be fetched, and an upload that nobody takes, say so; both go on once there is an answer."""
+    page.route("**/*", lambda route: route.abort("connectionrefused"))
+    choose(page, ("nobody.jpg", photo(8)))
+    expect(frame(page, "nobody.jpg")).to_contain_text("Safelight does not answer")
+    page.get_by_role("link", name="Operations").click()
+    expect(page.get_by_role("alert")).to_contain_text("Safelight does not answer")
+    page.unroute("**/*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Operations", level=1)).to_be_visible()
+
+
 def test_a_network_that_goes_in_the_middle_costs_nothing(page: Page, served: Server) -> None:
     """An upload that is cut off begins again for the same job once the network is back."""
     line = Line(page)

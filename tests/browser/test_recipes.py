@@ -38,6 +38,7 @@ def test_mistakes_are_told_at_their_lines(page: Page) -> None:
     write(page, GOOD | {"steps": {"small": {"op": "resize", "width": "wide"}}})
     expect(mistakes).to_have_count(1)
     expect(mistakes).to_contain_text("Line 6")
+    expect(mistakes).to_contain_text("Expected an integer from 1 to 10000 or a percentage")
     write(page, GOOD | {"steps": {"small": {"op": "rezise", "width": 120}}})
     expect(mistakes).to_contain_text(["Line 5"])
     expect(mistakes).to_contain_text(['"resize"'])
@@ -99,3 +100,10 @@ def test_a_recipe_is_tried_on_a_photo_before_anything_is_queued(page: Page, serv
     expect(page.locator(".preview figcaption").last).to_contain_text("jpeg")
     shoot(page, "preview")
     assert len(api(served, "/jobs?limit=100")["items"]) == before
+
+
+def test_what_is_no_photo_is_said_to_be_none(page: Page) -> None:
+    """A text as the photo of a preview is told as that."""
+    visit(page, "Recipes")
+    page.locator(".preview input[type=file]").set_input_files([payload("notes.jpg", b"only words")])
+    expect(page.locator(".preview")).to_contain_text("can not read that file as a picture")

@@ -1,6 +1,7 @@
 // The API's calls. Every failure is a `Problem` with a sentence to show and a code.
 
 import { address, key, keyWanted } from "./config";
+import { t } from "../i18n";
 import type { DeadLetter, Job, NamedRecipe, Operations, Page, Parts, Recipe, Recipes, State, Upload } from "./types";
 
 /** Why a request was not carried out. `code` is the API's, or `offline` when nothing answered. */
@@ -49,7 +50,7 @@ export async function request(path: string, asked: Asked = {}): Promise<Response
     });
   } catch (error) {
     if ((error as Error).name === "AbortError") throw error;
-    throw new Problem("The API does not answer. Are you online?", "offline");
+    throw new Problem(t("noAnswer"), "offline");
   }
   if (answer.ok || answer.status === 304) return answer;
   throw await problemOf(answer);

@@ -16,6 +16,7 @@ export const ar: Catalog = {
   keep: "أبقِها",
   copied: "نُسخ",
   tryAgain: "أعد المحاولة",
+  noAnswer: "لا يجيب Safelight. هل يعمل، وهل أنت متصل؟",
   unexpected: "حدث خطأ في هذه الصفحة. أعد المحاولة، وإن تكرر فأعد تحميل الصفحة.",
   request: "الطلب",
   more: "اعرض المزيد",
@@ -98,7 +99,7 @@ export const ar: Catalog = {
   keptUntil: "تُحفظ حتى",
   jobId: "المهمة",
   timeline: "المسار الزمني",
-  byCurl: "الأمر نفسه بـ curl",
+  byCurl: "الأمر نفسه بـ curl (وjq)",
   copyCommands: "انسخ الأوامر",
   before: "قبل",
   after: "بعد",
@@ -114,7 +115,7 @@ export const ar: Catalog = {
   deleteTitle: "أتحذف هذه المهمة؟",
   deleteWords: "سيُمحى {name} وأصله وكل نسخه. لا يمكن التراجع عن ذلك.",
 
-  recipesLead: "تقول الوصفة ماذا يُصنع من الصورة: خطوات لها أسماء ونواتج لها أسماء.",
+  recipesLead: "تقول الوصفة ماذا يُصنع من الصورة: خطوات لها أسماء ونواتج لها أسماء. يقبل المحرر JSON لا YAML.",
   newRecipe: "وصفة جديدة",
   recipeText: "الوصفة بصيغة JSON",
   recipeName: "الاسم",
@@ -131,6 +132,7 @@ export const ar: Catalog = {
   otherPhoto: "صورة أخرى",
   previewLead: "اختر صورة لترى ما تصنعه هذه الوصفة منها.",
   previewFine: "تُصنع من نسخة صغيرة من الصورة. لا يُخزَّن شيء ولا يدخل الطابور.",
+  notAPhoto: "لا يستطيع هذا المتصفح قراءة الملف كصورة. اختر JPEG أو PNG أو WebP.",
   noPreviewHere: "هذا الخادم لا يقدم معاينات.",
 
   operationsLead: "تُحدَّث كل ثلاث ثوانٍ.",

@@ -20,6 +20,7 @@ const words = {
   keep: "Keep it",
   copied: "Copied",
   tryAgain: "Try again",
+  noAnswer: "Safelight does not answer. Is it running, and are you online?",
   unexpected: "Something went wrong in this page. Try again; if it stays, reload the page.",
   request: "request",
   more: "Show more",
@@ -104,7 +105,7 @@ const words = {
   keptUntil: "Kept until",
   jobId: "Job",
   timeline: "Timeline",
-  byCurl: "The same by curl",
+  byCurl: "The same by curl (and jq)",
   copyCommands: "Copy the commands",
   before: "Before",
   after: "After",
@@ -121,7 +122,7 @@ const words = {
   deleteWords: "{name}, its original and all renditions will be erased. This can not be undone.",
 
   // Recipes
-  recipesLead: "A recipe says what is made of a photo: named steps, named outputs.",
+  recipesLead: "A recipe says what is made of a photo: named steps, named outputs. The editor takes JSON, not YAML.",
   newRecipe: "New recipe",
   recipeText: "The recipe in JSON",
   recipeName: "Name",
@@ -138,6 +139,7 @@ const words = {
   otherPhoto: "Another photo",
   previewLead: "Choose a photo to see what this recipe makes of it.",
   previewFine: "Made from a small copy of the photo. Nothing is stored or queued.",
+  notAPhoto: "This browser can not read that file as a picture. Choose a JPEG, PNG or WebP.",
   noPreviewHere: "This server makes no previews.",
 
   // Operations

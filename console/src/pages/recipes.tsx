@@ -173,7 +173,7 @@ function Bench({ name, schema, check }: { name: string; schema: Record<string, u
           )}
         </form>
       </section>
-      <Preview text={text.value} good={good} name={touched.value || mine ? null : name} />
+      <Preview text={text.value} good={good} />
     </div>
   );
 }

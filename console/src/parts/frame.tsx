@@ -65,6 +65,9 @@ export function Frame({ entry, number }: { entry: Entry; number: number }) {
   );
 }
 
+/** The same file would be refused again for these. */
+const HOPELESS = new Set(["type_not_allowed", "too_large", "file_gone"]);
+
 /** In place of a picture: what kind of file it is, by its name. */
 export function Blank({ name }: { name: string }) {
   return (
@@ -81,8 +84,9 @@ function says(entry: Entry, job: Job | null) {
   if (!online.value && (entry.phase === "waiting" || entry.phase === "sending")) return t("waitingOnline");
   switch (entry.phase) {
     case "waiting":
-      return t("waiting");
+      return t(entry.code === "offline" ? "noAnswer" : "waiting");
     case "sending":
+      if (entry.code === "offline") return t("noAnswer");
       return `${percent(entry.size ? entry.sent / entry.size : 0)} · ${bytes(entry.size)}`;
     case "paused":
       return t("pausedAt", { share: percent(entry.size ? entry.sent / entry.size : 0) });
@@ -104,7 +108,7 @@ function Tools({ entry, job, look }: { entry: Entry; job: Job | null; look: Look
     <div class="tools">
       {moving && <Tool icon="pause" label={t("pauseFile", { name })} act={() => uppy.pauseResume(id)} />}
       {phase === "paused" && <Tool icon="play" label={t("resumeFile", { name })} act={() => uppy.pauseResume(id)} />}
-      {phase === "failed" && <Tool icon="retry" label={t("retryFile", { name })} act={() => void uppy.retryUpload(id)} />}
+      {phase === "failed" && !HOPELESS.has(entry.error?.code ?? "") && <Tool icon="retry" label={t("retryFile", { name })} act={() => void uppy.retryUpload(id)} />}
       {look === "fixed" && job?.downloadUrl && (
         <a class="button quiet small" href={job.downloadUrl} download aria-label={t("downloadFile", { name })} title={t("download")}>
           <Icon name="download" />

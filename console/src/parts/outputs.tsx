@@ -33,6 +33,6 @@ export function Outputs({ job }: { job: Job }) {
 }
 
 function Saved({ from, to }: { from: number; to: number }) {
-  const share = Math.round((1 - to / from) * 100);
+  const share = Math.floor((1 - to / from) * 100);
   return share > 0 ? <span class="saved"> {t("smaller", { share })}</span> : null;
 }

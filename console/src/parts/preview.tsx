@@ -14,12 +14,10 @@ interface Props {
   text: string;
   /** Whether the recipe has no mistake that was found here. */
   good: boolean;
-  /** The server's name for it, if it is one of the server's, unchanged. */
-  name: string | null;
 }
 
 /** A recipe on a photo, without a job: a small copy goes to the API, the rendition comes back. */
-export function Preview({ text, good, name }: Props) {
+export function Preview({ text, good }: Props) {
   const [photo, setPhoto] = useState<Blob | null>(null);
   const [output, setOutput] = useState("");
   const [result, setResult] = useState<Blob | null>(null);
@@ -44,9 +42,9 @@ export function Preview({ text, good, name }: Props) {
     setBusy(true);
     try {
       const form = new FormData();
-      form.set("recipe", name ?? text);
+      form.set("recipe", text); // not its name: what is seen is what is drawn, whoever owns it
       if (names.includes(output)) form.set("output", output);
-      form.set("file", await within(file, MOST), "preview.jpg");
+      form.set("file", await small(file), "preview.jpg");
       setResult(await api.preview(form, signal));
       setError(null);
     } catch (problem) {
@@ -99,6 +97,14 @@ export function Preview({ text, good, name }: Props) {
       <p class="fine">{t("previewFine")}</p>
     </section>
   );
+}
+
+async function small(file: Blob): Promise<Blob> {
+  try {
+    return await within(file, MOST);
+  } catch {
+    throw new Problem(t("notAPhoto"), "not_a_photo", 415);
+  }
 }
 
 function outputsOf(text: string): string[] {

@@ -29,9 +29,11 @@ function commands(job: Job): string {
   const upload = uploadOf(job.jobId);
   const name = job.source.filename;
   const type = upload?.type || job.source.contentType;
-  const recipe = upload ? upload.recipe : job.recipe.name;
+  // A recipe that was sent and not named is known by its content only where it was sent.
+  const called = job.recipe.name === "inline" ? null : job.recipe.name;
+  const recipe = upload ? upload.recipe : called;
   if (job.renderedFrom && !upload) {
-    const again = JSON.stringify({ from: job.renderedFrom, recipe: job.recipe.name });
+    const again = JSON.stringify({ from: job.renderedFrom, ...(called ? { recipe: called } : {}) });
     return `curl -s${auth} ${base}/jobs -d ${quoted(again)}\ncurl -s${auth} ${base}/jobs/${job.jobId}`;
   }
   const body = JSON.stringify({ filename: name, ...(type ? { contentType: type } : {}), ...(recipe ? { recipe } : {}) });

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { api } from "../api/client";
+import { key } from "../api/config";
 import type { Recipe, Recipes } from "../api/types";
 
 const OWN = "safelight.recipes";
@@ -27,9 +28,16 @@ export function choose(wanted: string): void {
   localStorage.setItem(CHOSEN, wanted);
 }
 
-/** Learn the server's recipes; once is enough. Raises `Problem`. */
+let learned: string | null = null;
+
+/** Learn the server's recipes; once for each API key, for each owner has recipes of their own. Raises `Problem`. */
 export async function load(): Promise<void> {
-  named.value ??= await api.recipes();
+  const asked = key.peek();
+  if (named.peek() && learned === asked) return;
+  const recipes = await api.recipes();
+  if (key.peek() !== asked) return; // another key's list is on its way
+  named.value = recipes;
+  learned = asked;
 }
 
 export function save(name: string, text: string): void {

@@ -23,9 +23,10 @@ export function checker(schema: Node): Check {
     const found = new Map<string, Mistake>();
     for (const error of validator.validate(recipe).errors) {
       const keyword = error.keyword;
-      if (OUTER.has(keyword) || (keyword === "additionalProperties" && !/evaluated|additional/i.test(error.error))) continue;
+      const choice = keyword === "anyOf" ? oneOf(rule(exact, error.keywordLocation)) : "";
+      if ((OUTER.has(keyword) && !choice) || (keyword === "additionalProperties" && !/evaluated|additional/i.test(error.error))) continue;
       const place = words(error.instanceLocation);
-      const message = say(keyword, error.error, rule(exact, error.keywordLocation), place);
+      const message = choice || say(keyword, error.error, rule(exact, error.keywordLocation), place);
       if (!found.has(place.join("/"))) found.set(place.join("/"), { place, message });
     }
     return [...found.values(), ...references(recipe)].filter(innermost);
@@ -75,7 +76,6 @@ function rule(schema: Node, location: string): unknown {
   for (const word of words(location)) {
     if (word === "#") continue;
     let next = (node as Node | undefined)?.[word];
-    while (typeof (next as Node | undefined)?.$ref === "string" && word !== "$ref") next = target(schema, (next as Node).$ref as string);
     if (word === "$ref" && typeof next === "string") next = target(schema, next);
     node = next;
   }
@@ -84,6 +84,20 @@ function rule(schema: Node, location: string): unknown {
 
 const target = (schema: Node, ref: string): unknown =>
   words(ref).reduce<unknown>((node, word) => (node as Node | undefined)?.[word], schema);
+
+/** What a choice between plain values expects, such as "an integer from 1 to 10000"; empty if it is no such choice. */
+function oneOf(choices: unknown): string {
+  if (!Array.isArray(choices)) return "";
+  const wanted = (choices as Node[]).filter((each) => each.type !== "null").map(plain);
+  return wanted.length > 0 && wanted.every(Boolean) ? `Expected ${wanted.join(" or ")}.` : "";
+}
+
+function plain({ title, type, minimum, maximum }: Node): string {
+  if (typeof title === "string") return title;
+  if (typeof type !== "string" || type === "object" || type === "array") return "";
+  const from = minimum === undefined ? "" : maximum === undefined ? ` of ${String(minimum)} or more` : ` from ${String(minimum)} to ${String(maximum)}`;
+  return an(type) + from;
+}
 
 function say(keyword: string, given: string, wanted: unknown, place: string[]): string {
   const last = place.at(-1) ?? "";

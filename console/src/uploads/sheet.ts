@@ -24,6 +24,8 @@ export interface Entry {
   sent: number;
   phase: "waiting" | "sending" | "paused" | "sent" | "failed" | "lost";
   error: { message: string; code: string } | null;
+  /** What the last try failed with, while others are to come; empty: nothing. */
+  code: string;
   jobId: string | null;
   recipe: string | Recipe | null;
   recovered: boolean;
@@ -153,6 +155,7 @@ function entryOf(file: UppyFile): Entry {
     type: file.type,
     sent: phase === "sent" ? (file.size ?? 0) : Number(progress.bytesUploaded) || 0,
     phase,
+    code: file.meta.code ?? "",
     error: file.error ? { message: file.error, code: file.meta.code ?? "" } : null,
     jobId: file.meta.jobId ?? null,
     recipe: file.meta.recipe ?? null,

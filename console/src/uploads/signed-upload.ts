@@ -101,6 +101,7 @@ export class SignedUpload extends BasePlugin<Options, Meta, Body> {
           }
           return;
         }
+        this.#note(id, { code: error.code });
         const wait = error.retryAfter * 1000 || Math.min(LONGEST_WAIT, 500 * 2 ** tries);
         await Promise.race([pause(wait), this.#change()]);
       } finally {
@@ -121,7 +122,10 @@ export class SignedUpload extends BasePlugin<Options, Meta, Body> {
         this.#note(file.id, { once });
       }
     }
-    const sent = (bytes: number): void => this.#progress(file.id, bytes);
+    const sent = (bytes: number): void => {
+      if (this.uppy.getFile(file.id)?.meta.code) this.#note(file.id, { code: "" });
+      this.#progress(file.id, bytes);
+    };
     if (!multipart) {
       const grant = await api.upload(asked(file), once, signal);
       jobId = grant.jobId;
