@@ -33,7 +33,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: clients help run native-anew demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
+.PHONY: clients help run demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,10 +47,9 @@ demo: $(READY) $(NATIVE) ## Send one picture through the pipeline; PHOTO=path fo
 test: $(READY) $(NATIVE) $(EMULATOR_READY) $(NODE_READY) ## Run every test; ARGS="-k name" to choose
 	$(BIN)/python -m pytest $(ARGS)
 
-native: $(READY) native-anew $(NATIVE) ## Build the accelerator for marks on JPEGs, if cargo is here
-
-native-anew:
+native: $(READY) ## Build the accelerator for marks on JPEGs, if cargo is here
 	@if [ -s $(NATIVE) ]; then rm $(NATIVE); fi # what failed before is tried again when it is asked for
+	@$(MAKE) --no-print-directory $(NATIVE)
 
 console: $(NODE_READY) ## Build the console's pages from console/ into src/safelight/web/
 	npm --prefix console run --silent check
