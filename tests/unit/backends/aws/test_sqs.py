@@ -177,7 +177,7 @@ def test_looking_leaves_everything_where_it_is() -> None:
     [letter] = letters(aws).dead().items
     assert (letter.wake, letter.received, letter.died_at) == (WAKE, 2, 1.5)
     assert aws.names == ["receive_message", "receive_message", "change_message_visibility"]
-    assert aws.requests[-1][1]["Entries"][0]["VisibilityTimeout"] == 0
+    assert aws.requests[-1][1]["VisibilityTimeout"] == 0
 
 
 def test_what_can_not_be_read_is_listed_too() -> None:
