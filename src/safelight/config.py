@@ -45,6 +45,12 @@ FORMATS: Final[tuple[Format, ...]] = ("jpeg", "png", "webp", "gif", "avif")
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
+Formats = Annotated[
+    tuple[Format, ...],
+    msgspec.Meta(min_length=1, extra_json_schema={"title": "some of jpeg, png, webp, gif, avif and tiff"}),
+]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Every setting, with its default. The environment variable is the name in capitals after `SAFELIGHT_`.
 
@@ -157,12 +163,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: LargestUpload = 100_000_000
     """The largest upload, whichever way it comes: at most 5 GB."""
 
-    formats: Annotated[
-        tuple[Format, ...],
-        msgspec.Meta(
-            min_length=1, extra_json_schema={"title": "some of jpeg, png, webp, gif, avif and tiff"}
-        ),
-    ] = FORMATS
+    formats: Formats = FORMATS
     """What an upload may be, as its bytes show: any of `jpeg`, `png`, `webp`, `gif`, `avif` and `tiff`. Of a TIFF the
     first page is drawn."""
 
