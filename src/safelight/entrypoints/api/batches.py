@@ -9,7 +9,7 @@ from litestar.params import FromPath, RawBody
 from safelight.cursors import pack, unpack
 from safelight.entrypoints.api.context import LOOK_AGAIN, Call, answer
 from safelight.entrypoints.api.replay import once_only
-from safelight.entrypoints.api.requests import BatchBody, BatchQuery, read_batch_id, read_body, read_query
+from safelight.entrypoints.api.requests import BatchBody, PageQuery, read_batch_id, read_body, read_query
 from safelight.entrypoints.api.views import BatchMadeView, BatchView, view_job, view_upload
 from safelight.model import Job, JobState, timestamp
 from safelight.service import Batch
@@ -49,7 +49,7 @@ class Batches(Controller):
     def get_batch(self, request: Call, batch_id: FromPath[str]) -> Response[bytes]:
         """How many jobs of a batch are in which state, whether all have ended, and a part of them."""
         service = request.service
-        query = read_query(request.query_params.multi_items(), BatchQuery)
+        query = read_query(request.query_params.multi_items(), PageQuery)
         owner = None if request.caller.admin else request.owner
         batch = service.describe_batch(owner, read_batch_id(batch_id))
         jobs = {job.id: job for job in service.ports.jobs.read(batch.job_ids)}

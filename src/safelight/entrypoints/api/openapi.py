@@ -216,7 +216,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         errors=UPLOAD_ERRORS,
     ),
     "get_batch": Operation(
-        query=requests.BatchQuery,
+        query=requests.PageQuery,
         answers={200: Answer("The batch.", views.BatchView, ("Retry-After",))},
         errors=(errors.InvalidRequest, errors.BatchNotFound),
     ),
@@ -350,7 +350,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         errors=(*KEY_ERRORS, errors.WebhookNotFound, errors.DeliveryNotFound),
     ),
     "list_deliveries": Operation(
-        query=requests.DeliveriesQuery,
+        query=requests.PageQuery,
         answers={200: Answer("A part of the deliveries.", DeliveriesView)},
         errors=(errors.InvalidRequest, errors.WebhookNotFound),
     ),

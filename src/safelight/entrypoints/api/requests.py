@@ -236,22 +236,6 @@ class BatchBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return UploadRequest(**given, metadata=metadata, recipe=self.recipe)
 
 
-class BatchQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which of a batch's jobs."""
-
-    limit: Annotated[
-        Annotated[int, Meta(ge=1, le=100)],
-        Meta(description="How many jobs at most.", extra={"expected": "a whole number from 1 to 100"}),
-    ] = 50
-    cursor: Annotated[
-        Annotated[str, Meta(max_length=1024)] | UnsetType,
-        Meta(
-            description="Where to go on: the `nextCursor` of the part before.",
-            extra={"expected": "the nextCursor of an earlier answer"},
-        ),
-    ] = UNSET
-
-
 class RenderBody(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"source": "from"}
 ):
@@ -370,22 +354,6 @@ class WebhookChangeBody(
             extra={"expected": "true or false"},
         ),
     ] = None
-
-
-class DeliveriesQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which deliveries to list."""
-
-    limit: Annotated[
-        Annotated[int, Meta(ge=1, le=100)],
-        Meta(description="How many deliveries at most.", extra={"expected": "a whole number from 1 to 100"}),
-    ] = 50
-    cursor: Annotated[
-        Annotated[str, Meta(max_length=1024)] | UnsetType,
-        Meta(
-            description="Where to go on: the `nextCursor` of the part before.",
-            extra={"expected": "the nextCursor of an earlier answer"},
-        ),
-    ] = UNSET
 
 
 T = TypeVar("T", bound=msgspec.Struct)

@@ -10,7 +10,7 @@ from litestar.params import FromPath, RawBody
 from safelight.entrypoints.api.context import Call, answer
 from safelight.entrypoints.api.replay import once_only
 from safelight.entrypoints.api.requests import (
-    DeliveriesQuery,
+    PageQuery,
     WebhookBody,
     WebhookChangeBody,
     read_body,
@@ -110,7 +110,7 @@ class WebhookRoutes(Controller):
     def list_deliveries(self, request: Call, webhook_id: FromPath[str]) -> Response[bytes]:
         """What was sent to a webhook and what came of it, newest first: of seven days, and about 1,000 at most."""
         found = _found(request, webhook_id)
-        query = read_query(request.query_params.multi_items(), DeliveriesQuery)
+        query = read_query(request.query_params.multi_items(), PageQuery)
         deliveries = _webhooks(request).deliveries
         page = deliveries.list(found, cursor=query.cursor or None, limit=query.limit)
         view = DeliveriesView(items=tuple(map(view_delivery, page.items)), next_cursor=page.cursor)
