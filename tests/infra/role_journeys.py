@@ -101,14 +101,21 @@ class Journeys:
         self._end()
 
     def preview(self) -> None:
-        """A picture is drawn; a key that comes with it is looked up."""
+        """A picture is drawn by a recipe of the caller's own, whose name has to be looked up."""
         self._begin()
         with self._http() as http:
-            answer = http.post("/preview", files={"file": ("a.jpg", image(size=(320, 240)))})
+            recipe = {"version": 1, "steps": {}, "outputs": {"main": {"format": "png"}}}
+            self._ask(http, "PUT", "/recipes/previewed", json=recipe)
+            answer = http.post(
+                "/preview",
+                files={"file": ("a.jpg", image(size=(320, 240)))},
+                data={"recipe": "previewed"},
+            )
             if answer.status_code != 200:
                 self._check()
                 raise Denied(answer.text)
-            assert decoded(answer.content).size == (320, 240)
+            assert decoded(answer.content).format == "PNG"
+            self._ask(http, "DELETE", "/recipes/previewed")
         self._end()
 
     def dispatcher(self) -> None:

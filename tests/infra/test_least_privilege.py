@@ -33,7 +33,6 @@ NOT_SHOWN = {
     "kms:GenerateDataKey": "only with a key",
 }
 NOT_SHOWN_OF = {
-    ("PreviewRole", "WhoHasAKeyAndWhatNamesMean"): "only where the API asks for keys",
     ("DispatcherRole", "OnFailure"): "the destination's: the emulator asks for none",
     ("NotifierRole", "OnFailure"): "the destination's: the emulator asks for none",
     ("WorkerPolicy", "sqs:GetQueueAttributes"): "the event source's: the emulator asks for none",

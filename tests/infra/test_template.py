@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from litestar.routes import HTTPRoute
-from tests.support import servers
+from tests.support import pages, servers
 from tests.unit.pipeline import Pipeline
 
 from safelight import shelf
@@ -298,6 +298,21 @@ def test_previews_may_touch_nobodys_data() -> None:
         "kms",
         "ec2",
     }
+
+
+# --- what is written about it ---
+
+
+def test_the_documentation_has_every_resource() -> None:
+    """Whatever the template makes is in the table of docs/how-to/aws.md, and the table has nothing that is not made."""
+    text = (pages.ROOT / "docs/how-to/aws.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in text.splitlines() if line.startswith("|") and line.count("|") == 5]
+    told = [re.escape(name).replace("…", r"\w+") for row in rows for name in re.findall(r"`([^`]+)`", row[2])]
+    assert told
+    assert [name for name in RESOURCES if not any(re.fullmatch(each, name) for each in told)] == []
+    assert [each for each in told if not any(re.fullmatch(each, name) for name in RESOURCES)] == []
+    alarms = len(of_type("AWS::CloudWatch::Alarm"))
+    assert f"alarms, {alarms} |" in text
 
 
 # --- names and alarms ---

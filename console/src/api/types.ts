@@ -101,7 +101,7 @@ export interface Recipes {
 export interface Operations {
   queue: { depth: number; oldestAgeSeconds: number | null };
   /** Those that have a job. */
-  workers: { name: string; job: string; since: string }[];
+  workers: { name: string; jobId: string; since: string }[];
   jobs: Partial<Record<State, number>>;
   deadLetters: { count: number };
   failures: { recent: Failure[] };

@@ -124,12 +124,12 @@ function Workers({ workers }: { workers: View["workers"] }) {
       <h2 id="workers-title">{t("workers")}</h2>
       {workers.length === 0 && <p class="fine">{t("noWorkers")}</p>}
       <ul class="workers">
-        {workers.map(({ name, job, since }) => (
+        {workers.map(({ name, jobId, since }) => (
           <li key={name}>
             <strong>
               <bdi>{name}</bdi>
             </strong>
-            <JobLink id={job} />
+            <JobLink id={jobId} />
             <time class="fine" dateTime={since}>
               {ago(since)}
             </time>

@@ -63,7 +63,7 @@ def test_the_figures(api: httpx.Client, pipeline: Pipeline) -> None:
     body = api.get("/ops").json()
     assert body["queue"] == {"depth": 1, "oldestAgeSeconds": 12.0}
     [worker] = body["workers"]
-    assert (worker["name"], worker["job"]) == ("worker-1", dead.id)
+    assert (worker["name"], worker["jobId"]) == ("worker-1", dead.id)
     assert body["jobs"] == {
         "PENDING": 1,
         "PROCESSING": 1,

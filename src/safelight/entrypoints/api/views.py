@@ -269,7 +269,7 @@ class WorkerView(View, frozen=True):
     """A worker that has a job."""
 
     name: str
-    job: Annotated[str, Meta(description="The id of the job.")]
+    job_id: str
     since: Annotated[Time, Meta(description="When it took the job.")]
 
 
@@ -503,7 +503,7 @@ def view_ops(service: Service) -> OpsView:
     return OpsView(
         queue=QueueView(depth=backlog.depth, oldest_age_seconds=backlog.oldest_age),
         workers=tuple(
-            WorkerView(name=job.claim.worker, job=job.id, since=timestamp(_taken(job)))
+            WorkerView(name=job.claim.worker, job_id=job.id, since=timestamp(_taken(job)))
             for job in watch.working()
             if job.claim is not None
         ),

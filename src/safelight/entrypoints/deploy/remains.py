@@ -90,7 +90,7 @@ def _there(ask: Callable[[], object]) -> bool:
 
 Found = Iterator[str]
 
-_OWN_ROLES = "(RequestUpload|GetJobStatus|Dispatcher|Worker|Sweeper|Notifier)Role"
+_OWN_ROLES = "(RequestUpload|GetJobStatus|Preview|Dispatcher|Worker|Sweeper|Notifier)Role"
 
 
 def _buckets(account: Account, names: Names, _stack: str) -> Found:
