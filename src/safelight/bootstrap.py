@@ -159,14 +159,14 @@ class OnOneMachine(System):
         self._embedded = embedded
 
     @property
-    def storage_path(self) -> str:
-        """What the paths of signed URLs begin with."""
-        from safelight.backends.embedded import STORAGE_PATH
+    def storage_paths(self) -> tuple[str, str]:
+        """What the paths of signed URLs, and those of public outputs, begin with."""
+        from safelight.backends.embedded import PUBLIC_PATH, STORAGE_PATH
 
-        return STORAGE_PATH
+        return STORAGE_PATH, PUBLIC_PATH
 
     def storage_app(self) -> ASGIApp:
-        """What answers the signed URLs, below `storage_path`."""
+        """What answers below `storage_paths`."""
         return self._embedded.storage(self._created, cors_origins=self.settings.cors_origins)
 
     @property
@@ -261,6 +261,7 @@ def build_on_one_machine(settings: Settings, *, url: str = "") -> Iterator[OnOne
         base_url=settings.public_url or url,
         clock=clock,
         download_seconds=settings.download_seconds,
+        publishes=settings.public_outputs == "on",
     )
     renderer = SandboxedRenderer(settings)
     try:
@@ -305,6 +306,7 @@ def build_on_aws(settings: Settings) -> Iterator[OnAws]:
         topic_arn=settings.topic_arn,
         retention=settings.retention_seconds,
         download_seconds=settings.download_seconds,
+        outputs_url=settings.outputs_url if settings.public_outputs == "on" else "",
         clock=clock,
     )
     renderer = SandboxedRenderer(settings)

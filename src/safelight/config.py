@@ -90,6 +90,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Address = ""
     """The address that clients use, for signed URLs behind a proxy; empty: the address that the server listens on."""
 
+    public_outputs: Literal["on", "off"] = "on"
+    """Whether recipes may make outputs public (`delivery: public`). The aws backend needs SAFELIGHT_OUTPUTS_URL for it,
+    too."""
+
+    outputs_url: Address = ""
+    """The aws backend's address of public outputs: that of the stack's distribution."""
+
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
     """How many worker processes render; 0: one a core."""
 

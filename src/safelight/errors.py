@@ -25,6 +25,7 @@
     │   ├── RecipeNameTaken            recipe_name_taken
     │   ├── TooManyRecipes             too_many_recipes
     │   ├── UnknownOutput              unknown_output
+    │   ├── PublicOutputsOff           public_outputs_off
     │   ├── SourceGone                 source_gone
     │   ├── WebhookNotFound            webhook_not_found
     │   ├── DeliveryNotFound           delivery_not_found
@@ -273,6 +274,13 @@ class TooManyWebhooks(RequestError):
     """A caller may have so many webhooks and no more; delete one first."""
 
     code = "too_many_webhooks"
+
+
+class PublicOutputsOff(RequestError):
+    """The recipe has a public output, and this Safelight gives nothing to everybody; leave its `delivery` out, and use
+    the signed URLs."""
+
+    code = "public_outputs_off"
 
 
 class WebhooksOff(RequestError):

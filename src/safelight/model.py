@@ -14,6 +14,7 @@ Every transition is a method of `Job` that returns the next `Job`. A transition 
 returns the job itself, so that a second run changes nothing; one that may not happen raises.
 """
 
+import re
 import unicodedata
 import uuid
 from collections.abc import Sequence
@@ -208,6 +209,8 @@ class Output(Value, frozen=True):
     frames: int = 1
     primary: bool = False
     placeholder: str | None = None
+    public: bool = False
+    """Whether everybody may have it who knows its address."""
 
 
 class Failure(Value, frozen=True):
@@ -567,9 +570,28 @@ def upload_key(job_id: str, filename: str) -> str:
     return f"uploads/{job_id}/{safe_name(filename)}"
 
 
-def output_key(job_id: str, token: str, output: str, extension: str) -> str:
-    """Where one attempt of a job puts one output. Each attempt has keys of its own: a PUT can not be fenced."""
-    return f"processed/uploads/{job_id}/{token}/{output}.{extension}"
+def output_key(job_id: str, token: str, output: str, extension: str, *, public: bool = False) -> str:
+    """Where one attempt of a job puts one output. Each attempt has keys of its own: a PUT can not be fenced. What is
+    public lies in a folder that says so: by its key alone storage knows what it may give to everybody."""
+    folder = "public/" if public else ""
+    return f"processed/uploads/{job_id}/{token}/{folder}{output}.{extension}"
+
+
+_PUBLIC: Final = re.compile(
+    r"processed/uploads/(?P<job>[\w-]{1,64})/(?P<token>[\w-]{1,64})/public/(?P<file>[\w-]{1,64}\.\w{1,8})",
+    re.ASCII,
+)
+
+
+def public_path(key: str) -> str | None:
+    """The path below which everybody gets a public output, or None for every other key. It holds the 244 random bits
+    of its job and its attempt: nobody guesses it, and no other output's tells it.
+
+    >>> public_path("processed/uploads/5d1c/9a0b/public/thumb.webp")
+    '5d1c/9a0b/public/thumb.webp'
+    """
+    match = _PUBLIC.fullmatch(key)
+    return None if match is None else "{job}/{token}/public/{file}".format(**match.groupdict())
 
 
 def job_id_of(key: str) -> str | None:

@@ -106,6 +106,14 @@ class Links(Protocol):
         """A URL that gives the object as `content_type`, to be saved as `filename`. Signed as of the last
         multiple of `LINKS_SIGNED_EVERY`, so that it stays the same for a while, and good for at least an hour."""
 
+    @property
+    def publishes(self) -> bool:
+        """Whether there are addresses for everybody: `public` gives one for every public output."""
+
+    def public(self, key: str) -> str | None:
+        """The address at which everybody gets the object of this key, shown and not saved, for as long as the object is
+        there. Always the same. None unless `model.public_path` knows the key and this Safelight publishes."""
+
 
 class PartGrant(Value, frozen=True):
     """What the signed URL of a part allows: exactly `bytes` bytes as this part of this upload."""

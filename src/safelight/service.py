@@ -34,6 +34,7 @@ from safelight.errors import (
     JobNotFound,
     MultipartNeedsSize,
     Overloaded,
+    PublicOutputsOff,
     RenderCrashed,
     RenderTimedOut,
     SafelightError,
@@ -151,7 +152,7 @@ class Service:
         self.shelf = Shelf(settings, ports.records, book)
         self._quotas = Quotas(settings, ports)
         self._published: set[str] = set()
-        self._recipes: dict[str, bytes] = {}
+        self._recipes: dict[str, tuple[bytes, frozenset[str]]] = {}
         self._queue_looked_at = float("-inf")
         self._queue_full = False
 
@@ -325,7 +326,7 @@ class Service:
             raise AttemptsUsedUp
         assert job.source is not None, "a claimable job has a source"
         self._refuse_by_size(job, job.source)
-        recipe = self._recipe_of(job)
+        recipe, public = self._recipe_of(job)
         try:
             original = self.ports.blobs.open(job.source.key, job.source.version)
         except BlobNotFound:
@@ -340,7 +341,10 @@ class Service:
         try:
             self._refuse_by_promise(job.upload, rendering.source)
             heartbeat.stage = Stage.STORING
-            outputs = tuple(self._store(job, token, rendered) for rendered in rendering.outputs)
+            outputs = tuple(
+                self._store(job, token, rendered, public=rendered.name in public)
+                for rendered in rendering.outputs
+            )
         finally:
             rendering.close()
         if job.upload.dedupe and rendering.source.sha256:
@@ -378,8 +382,8 @@ class Service:
                 f"{declared} was declared and the file is {found.content_type}; declare the type it really has."
             )
 
-    def _store(self, job: Job, token: str, rendered: Rendered) -> Output:
-        key = output_key(job.id, token, rendered.name, rendered.extension)
+    def _store(self, job: Job, token: str, rendered: Rendered, *, public: bool) -> Output:
+        key = output_key(job.id, token, rendered.name, rendered.extension, public=public)
         self.ports.blobs.put(key, rendered.file, content_type=rendered.content_type)
         faults.reached("job.output")
         return Output(
@@ -393,6 +397,7 @@ class Service:
             frames=rendered.frames,
             primary=rendered.primary,
             placeholder=rendered.placeholder,
+            public=public,
         )
 
     def _fail(self, job: Job, token: str, error: SafelightError) -> None:
@@ -612,8 +617,11 @@ class Service:
         return parse(json.dumps(choice).encode(), self.settings.assets)
 
     def _publish(self, owner: str, choice: RecipeChoice) -> RecipeRef:
-        """Resolve the recipe that a client chose, and keep its content where every worker finds it."""
+        """Resolve the recipe that a client chose, and keep its content where every worker finds it. Raise also
+        PublicOutputsOff."""
         recipe = self.chosen(owner, choice)
+        if recipe.public_files() and not self.ports.links.publishes:
+            raise PublicOutputsOff
         name = INLINE if isinstance(choice, dict) else choice or self.settings.default_recipe
         reference = RecipeRef(name=name, digest=digest(recipe))
         if name not in self.book.names():
@@ -635,7 +643,8 @@ class Service:
             return
         self.ports.records.put(RECIPES, address, recipe, expires_at=now + 3 * self.settings.retention_seconds)
 
-    def _recipe_of(self, job: Job) -> bytes:
+    def _recipe_of(self, job: Job) -> tuple[bytes, frozenset[str]]:
+        """The job's recipe, and the names of the files that it makes public."""
         recipe = self._recipes.get(job.recipe.digest)
         if recipe is None:
             record = self.ports.records.get(RECIPES, job.recipe.digest)
@@ -643,7 +652,8 @@ class Service:
                 raise StorageUnavailable(f"The recipe {job.recipe.digest} is not there.")
             if len(self._recipes) >= RECIPES_KEPT:
                 self._recipes.clear()
-            recipe = self._recipes[job.recipe.digest] = record.value  # addressed by content: it never changes
+            # Addressed by content: it never changes.
+            recipe = self._recipes[job.recipe.digest] = (record.value, _public_files(record.value))
         return recipe
 
     def _drop_upload_of_deleted(self, job_id: str) -> None:
@@ -687,6 +697,11 @@ def _new_job(
         batch=batch,
         timeline=(Moment(at=now, state=JobState.PENDING),),
     )
+
+
+def _public_files(recipe: bytes) -> frozenset[str]:
+    """The names of the files that a recipe makes public. Most make none, and need not be parsed to know."""
+    return parse(recipe).public_files() if b'"public"' in recipe else frozenset()
 
 
 def _refuse_by_crc32(upload: Upload, original: IO[bytes]) -> None:

@@ -37,7 +37,7 @@ from safelight.errors import (
     RecordConflict,
     RendererUnavailable,
 )
-from safelight.model import MINUTE, Job, JobState, Notice, Source, Wake, notice_of
+from safelight.model import MINUTE, Job, JobState, Notice, Source, Wake, notice_of, public_path
 from safelight.ports import (
     LEAST_PART,
     LINKS_SIGNED_EVERY,
@@ -195,6 +195,7 @@ class Links:
     ) -> None:
         self._clock = clock
         self._base_url = base_url
+        self.publishes = True
         self.uploads: dict[str, UploadGrant] = {}
 
     def upload(self, grant: UploadGrant) -> UploadLink:
@@ -223,6 +224,11 @@ class Links:
         return self._url(
             key, method="GET", expires=expires, type=content_type, disposition=disposition, filename=filename
         )
+
+    def public(self, key: str) -> str | None:
+        """The address at which everybody gets the object."""
+        path = public_path(key) if self.publishes else None
+        return path and f"{self._base_url}/public/{path}"
 
     def _url(self, key: str, **parameters: str) -> str:
         return f"{self._base_url}/{quote(key)}?{urlencode(parameters, quote_via=quote)}"

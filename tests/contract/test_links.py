@@ -6,6 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.contract.conftest import Backend
 
+from safelight.backends.aws.border import Clients
+from safelight.backends.aws.keys import Buckets
+from safelight.backends.aws.links import S3Links
 from safelight.backends.embedded import Embedded
 from safelight.errors import ConfigurationError
 from safelight.ports import UploadGrant
@@ -114,3 +117,42 @@ def test_the_address_may_be_known_late(tmp_path: Path) -> None:
     url = embedded.links.download("processed/a b+c", filename="a", content_type="image/png")
     assert url.startswith("https://photos.example/files/processed/a%20b%2Bc?")
     embedded.close()
+
+
+PUBLIC = "processed/uploads/5d1c/9a0b/public/thumb.webp"
+
+
+def test_public_outputs_have_a_lasting_address(backend: Backend, clock: Clock) -> None:
+    """It is not signed, ends never, and holds all of the key that could be guessed."""
+    assert backend.links.publishes
+    url = backend.links.public(PUBLIC)
+    assert url is not None
+    assert urlsplit(url).path.endswith("/5d1c/9a0b/public/thumb.webp")
+    assert urlsplit(url).query == ""
+    clock.now += 10_000
+    assert backend.links.public(PUBLIC) == url
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "processed/uploads/5d1c/9a0b/thumb.webp",
+        "processed/uploads/5d1c/public/thumb.webp",
+        "processed/uploads/5d1c/9a0b/public/more/thumb.webp",
+        "processed/uploads/5d1c/../public/thumb.webp",
+        "uploads/5d1c/9a0b/public/thumb.webp",
+        "uploads/public/thumb.webp",
+    ],
+)
+def test_nothing_else_has_one(backend: Backend, key: str) -> None:
+    """Private outputs, originals and what is no key at all."""
+    assert backend.links.public(key) is None
+
+
+def test_who_publishes_nothing_gives_no_address(tmp_path: Path) -> None:
+    """Neither on one machine nor without a distribution on AWS."""
+    quiet = Embedded(tmp_path, publishes=False)
+    assert (quiet.links.publishes, quiet.links.public(PUBLIC)) == (False, None)
+    quiet.close()
+    on_aws = S3Links(Clients("eu-central-1"), Buckets("u", "p"), clock=Clock())
+    assert (on_aws.publishes, on_aws.public(PUBLIC)) == (False, None)

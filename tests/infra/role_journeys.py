@@ -82,6 +82,8 @@ class Journeys:
             self._bury()
             assert len(self._ask(http, "GET", "/ops/dead-letters")["items"]) == 1
             redriven = self._ask(http, "POST", "/ops/dead-letters/redrive", json={"all": True})["redriven"]
+            if not redriven:
+                raise Denied("the dead letter was not given back by whoever looked at it")
             assert list(redriven.values()) == ["over"], redriven
         self._end()
 
@@ -310,12 +312,11 @@ class Journeys:
         self._ask(http, "DELETE", f"/jobs/{job['jobId']}")
 
     def _bury(self) -> None:
-        """A message that was given up on, of a job that is gone."""
-        key = "uploads/gone/a.jpg"
-        body = {"jobId": "gone", "s3Key": key, "bucket": self._uploads}
-        self._account.client("sqs").send_message(
-            QueueUrl=self._stack.outputs["DeadLetterQueueUrl"], MessageBody=json.dumps(body)
-        )
+        """One message that was given up on, of a job that is gone; what a journey that failed has left is removed."""
+        sqs, queue = self._account.client("sqs"), self._stack.outputs["DeadLetterQueueUrl"]
+        body = {"jobId": "gone", "s3Key": "uploads/gone/a.jpg", "bucket": self._uploads}
+        sqs.purge_queue(QueueUrl=queue)
+        sqs.send_message(QueueUrl=queue, MessageBody=json.dumps(body))
 
     def _processed_before(self, http: httpx.Client) -> None:
         """The same bytes once more get the same job, and another one when its output is gone."""

@@ -21,8 +21,6 @@ NOT_SHOWN = {
     "xray:PutTelemetryRecords": "Lambda itself sends traces",
     "logs:CreateLogStream": "the emulator writes logs by itself",
     "logs:PutLogEvents": "the emulator writes logs by itself",
-    "sqs:ReceiveMessage": "the event source's: the emulator asks for none",
-    "sqs:DeleteMessage": "the event source's: the emulator asks for none",
     "dynamodb:DescribeStream": "the event source's: the emulator asks for none",
     "dynamodb:GetRecords": "the event source's: the emulator asks for none",
     "dynamodb:GetShardIterator": "the event source's: the emulator asks for none",
@@ -35,6 +33,8 @@ NOT_SHOWN = {
 NOT_SHOWN_OF = {
     ("DispatcherRole", "OnFailure"): "the destination's: the emulator asks for none",
     ("NotifierRole", "OnFailure"): "the destination's: the emulator asks for none",
+    ("WorkerPolicy", "sqs:ReceiveMessage"): "the event source's: the emulator asks for none",
+    ("WorkerPolicy", "sqs:DeleteMessage"): "the event source's: the emulator asks for none",
     ("WorkerPolicy", "sqs:GetQueueAttributes"): "the event source's: the emulator asks for none",
     ("WorkerPolicy", "s3:DeleteObject"): "only for an attempt that fails between two of its outputs",
     ("WorkerPolicy", "WhoseIsWhatIsThere"): "only when the answer to a PUT is lost",

@@ -316,6 +316,18 @@ def dispatched(account: Emulated, count: int) -> None:
     until(lambda: sum('"message":"no such job"' in line for line in logged(account)) >= count, within=60)
 
 
+def at_the_edge(account: Emulated) -> list[str]:
+    """What CloudFront has."""
+    client = account.client("cloudfront")
+    found = [
+        *client.list_distributions()["DistributionList"].get("Items", ()),
+        *client.list_origin_access_controls()["OriginAccessControlList"].get("Items", ()),
+        *client.list_response_headers_policies(Type="custom")["ResponseHeadersPolicyList"].get("Items", ()),
+        *client.list_cache_policies(Type="custom")["CachePolicyList"].get("Items", ()),
+    ]
+    return [str(each) for each in found]
+
+
 def inventory(account: Emulated) -> list[str]:
     """Everything that there is in the account, by name."""
 
@@ -335,4 +347,5 @@ def inventory(account: Emulated) -> list[str]:
         *every("cloudwatch", "list_dashboards", "DashboardEntries", "DashboardName"),
         *every("sns", "list_topics", "Topics", "TopicArn"),
         *every("events", "list_rules", "Rules", "Name"),
+        *at_the_edge(account),
     ]

@@ -88,7 +88,8 @@ def test_buckets_are_private_and_encrypted(name: str) -> None:
 @each_bucket
 def test_buckets_answer_over_tls_only(name: str) -> None:
     """Every action without TLS is denied, on the bucket and on what is in it."""
-    (statement,) = properties(f"{name}Policy")["PolicyDocument"]["Statement"]
+    statement, *allowing = properties(f"{name}Policy")["PolicyDocument"]["Statement"]
+    assert not [each for each in allowing if "Deny" in json.dumps(each)]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
     assert statement["Resource"] == [{"Fn::GetAtt": [name, "Arn"]}, {"Fn::Sub": f"${{{name}.Arn}}/*"}]
@@ -113,7 +114,9 @@ def test_browsers_may_upload_and_download() -> None:
     (processed,) = properties("ProcessedBucket")["CorsConfiguration"]["CorsRules"]
     assert uploads["AllowedMethods"] == ["PUT", "POST"]
     assert processed["AllowedMethods"] == ["GET", "HEAD"]
-    assert uploads["AllowedOrigins"] == processed["AllowedOrigins"] == {"Ref": "CorsOrigins"}
+    assert uploads["AllowedOrigins"] == processed["AllowedOrigins"]
+    condition, _with_console, otherwise = uploads["AllowedOrigins"]["Fn::If"]
+    assert (condition, otherwise) == ("HasConsoleOrigin", {"Ref": "CorsOrigins"})
 
 
 @pytest.mark.parametrize("name", ["UploadsBucket", "ProcessedBucket", "JobsTable", "RecordsTable"])
@@ -340,14 +343,24 @@ def test_the_code_knows_every_name() -> None:
         assert sorted(names.topics) == sorted(
             named(each, app) for each in of_type("AWS::SNS::Topic").values()
         )
-        assert sorted(names.data_buckets) == sorted(
+        assert sorted([*names.data_buckets, names.console_bucket]) == sorted(
             named(each, app) for each in of_type("AWS::S3::Bucket").values()
         )
+        at_the_edge = {
+            named(config, app)
+            for each in RESOURCES.values()
+            for config in [{"Properties": next(iter(each["Properties"].values()))}]
+            if each["Type"].startswith("AWS::CloudFront::") and "Name" in config["Properties"]
+        }
+        assert set(names.at_the_edge) == at_the_edge
 
 
 def named(one: dict[str, Any], app: str) -> str:
     """The name that a resource gets under an AppName."""
-    keys = ("AlarmName", "FunctionName", "LogGroupName", "TableName", "QueueName", "TopicName", "BucketName")
+    keys = (
+        *("AlarmName", "FunctionName", "LogGroupName", "TableName", "QueueName", "TopicName", "BucketName"),
+        "Name",
+    )
     (value,) = (one["Properties"][key] for key in keys if key in one["Properties"])
     if "Fn::If" in value:
         condition, first, other = value["Fn::If"]

@@ -70,7 +70,7 @@ class OnAws:
 
     @cached_property
     def links(self) -> S3Links:
-        return S3Links(self.clients, self.buckets, clock=self.clock)
+        return S3Links(self.clients, self.buckets, clock=self.clock, outputs_url="https://d1.cloudfront.net/")
 
     @cached_property
     def multiparts(self) -> S3Multiparts:

@@ -76,11 +76,11 @@ class Emulated:
         aws = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": servers.REGION, **servers.CREDENTIALS}
         return {name: value for name, value in os.environ.items() if name.startswith(kept)} | aws
 
-    def deploy(self, stack: str, **parameters: str) -> Done:
+    def deploy(self, stack: str, *options: str, **parameters: str) -> Done:
         """`safelight deploy`, for the Python that runs the emulator."""
         given = {"Runtime": runtime(), "Architecture": ARCHITECTURE, "AuthMode": "none"} | parameters
         words = [word for name, value in given.items() for word in ("--parameter", f"{name}={value}")]
-        return self.run("deploy", "--stack", stack, "--yes", "--json", *words)
+        return self.run("deploy", "--stack", stack, "--yes", "--json", *options, *words)
 
     def destroy(self, stack: str, *words: str) -> Done:
         """`safelight destroy`."""
@@ -88,8 +88,16 @@ class Emulated:
 
     def allow_http(self, *buckets: str) -> None:
         """Take away what refuses plain HTTP, the only thing that the emulator speaks."""
+        s3 = self.client("s3")
         for bucket in buckets:
-            self.client("s3").delete_bucket_policy(Bucket=bucket)
+            try:
+                policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+            except s3.exceptions.from_code("NoSuchBucketPolicy"):
+                continue
+            rest = [each for each in policy["Statement"] if each["Effect"] != "Deny"]
+            s3.delete_bucket_policy(Bucket=bucket)
+            if rest:
+                s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({**policy, "Statement": rest}))
 
 
 class Stack:
@@ -118,9 +126,9 @@ class Stack:
 
 
 @contextmanager
-def deployed(account: Emulated, name: str = "safelight", **parameters: str) -> Iterator[Stack]:
+def deployed(account: Emulated, name: str = "safelight", *options: str, **parameters: str) -> Iterator[Stack]:
     """Deploy a stack; destroy it when the block ends, and insist that nothing is left."""
-    made = account.deploy(name, **parameters)
+    made = account.deploy(name, *options, **parameters)
     assert made.code == 0, made.told
     stack = Stack(account, name, made.json["outputs"])
     account.allow_http(stack.outputs["UploadsBucketName"], stack.outputs["ProcessedBucketName"])

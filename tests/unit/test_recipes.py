@@ -392,3 +392,22 @@ def test_a_watermark_text_that_the_font_can_not_write_stops_the_start() -> None:
     """The operator learns which letters are missing before any picture is marked with empty boxes."""
     with pytest.raises(ConfigurationError, match=r"^SAFELIGHT_WATERMARK_TEXT: .*no letters for '写', '真'"):
         Book(Settings(watermark_text="写真"))
+
+
+def test_public_files_are_named() -> None:
+    """Private is the default and changes no digest; a public output of several formats is several public files."""
+    plain = {"version": 1, "steps": {}, "outputs": {"web": {}, "hero": {"format": ["webp", "png"]}}}
+    private = build({**plain, "outputs": {"web": {"delivery": "private"}, "hero": plain["outputs"]["hero"]}})  # type: ignore[index]
+    assert digest(private) == digest(build(plain))
+    assert private.public_files() == frozenset()
+    public = build(
+        {
+            "version": 1,
+            "steps": {},
+            "outputs": {"web": {}, "hero": {"format": ["webp", "png"], "delivery": "public"}},
+        }
+    )
+    assert public.public_files() == {"hero-webp", "hero-png"}
+    assert parse(canonical(public)) == public
+    with pytest.raises(RecipeInvalid, match=r"outputs\.web\.delivery: expected private or public"):
+        build({"version": 1, "steps": {}, "outputs": {"web": {"delivery": "everybody"}}})

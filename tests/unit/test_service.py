@@ -13,6 +13,7 @@ from safelight.errors import (
     JobNotFound,
     NotAllowedNow,
     Overloaded,
+    PublicOutputsOff,
     RecipeInvalid,
     RenderCrashed,
     RendererUnavailable,
@@ -482,3 +483,29 @@ def test_a_recipe_without_a_name_is_not_kept_for_ever() -> None:
     assert kept()
     pipeline.clock.advance(2 * DAY)
     assert not kept()
+
+
+PUBLIC = {"version": 1, "steps": {}, "outputs": {"main": {}, "thumb": {"delivery": "public"}}}
+
+
+def test_public_outputs_lie_apart(pipeline: Pipeline) -> None:
+    """By the key alone storage knows what everybody may have; it is erased with the rest of the job."""
+    job = pipeline.completed(recipe=PUBLIC)
+    main, thumb = job.outputs
+    assert (main.public, thumb.public) == (False, True)
+    assert "/public/" not in main.key
+    assert "/public/thumb." in thumb.key
+    assert pipeline.ports.links.public(main.key) is None
+    assert pipeline.ports.links.public(thumb.key)
+    pipeline.service.delete(ME, job.id)
+    assert pipeline.ports.blobs.list("processed/").items == ()
+
+
+def test_public_outputs_where_nothing_is_given_to_everybody(pipeline: Pipeline) -> None:
+    """The request is refused: an output without the address that was asked for would be noticed much later."""
+    pipeline.ports.links.publishes = False  # type: ignore[misc] # it is in memory
+    with pytest.raises(PublicOutputsOff):
+        pipeline.request(recipe=PUBLIC)
+    job = pipeline.completed()
+    with pytest.raises(PublicOutputsOff):
+        pipeline.service.render_again(ME, job.id, PUBLIC)

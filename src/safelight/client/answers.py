@@ -67,6 +67,8 @@ class Output(Answer, frozen=True):
     bytes: int
     sha256: str
     placeholder: str | None = None
+    public_url: str | None = None
+    """Where everybody gets it, if the recipe has made it public."""
 
 
 class Source(Answer, frozen=True):

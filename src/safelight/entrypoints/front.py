@@ -72,7 +72,7 @@ class Front:
             system.service, drawing=system.previews, changes=self._changes, health=system.health
         )
         self._storage = system.storage_app()
-        self._storage_path = system.storage_path
+        self._storage_paths = system.storage_paths
         self._console = Console(storage=system.service.settings.public_url or url)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -80,7 +80,7 @@ class Front:
             self._changes.start()
             threads = ThreadPoolExecutor(THREADS, thread_name_prefix="safelight-api")
             asyncio.get_running_loop().set_default_executor(threads)
-        if scope["type"] == "http" and scope["path"].startswith(self._storage_path):
+        if scope["type"] == "http" and scope["path"].startswith(self._storage_paths):
             await self._storage(scope, receive, send)
         elif scope["type"] == "http" and self._console.takes(scope):
             await self._console(scope, receive, send)

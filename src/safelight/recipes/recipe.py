@@ -44,6 +44,10 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     animation: Literal["keep", "first"] = "keep"
     """What becomes of an animation: `keep` all frames where the format can hold them, or the `first` one alone."""
 
+    delivery: Literal["private", "public"] = "private"
+    """Who gets it: `private` files go to whoever has a signed URL, which ends; a `public` one has besides an address
+    that needs no signature and stays the same for as long as the job is kept: the output's `publicUrl`."""
+
     @property
     def kinds(self) -> tuple[Format, ...]:
         """The formats as they are asked for, one a file."""
@@ -134,6 +138,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def files(self) -> tuple[File, ...]:
         """The files that come out, in the recipe's order."""
         return tuple(_files(self.outputs))
+
+    def public_files(self) -> frozenset[str]:
+        """The names of the files that everybody may have who knows their address."""
+        return frozenset(file.name for file in self.files() if file.rendition.delivery == "public")
 
 
 def _files(outputs: dict[str, Rendition]) -> Iterator[File]:

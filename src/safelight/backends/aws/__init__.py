@@ -49,12 +49,15 @@ class Aws:
         region: str = "",
         retention: float = 30 * DAY,
         download_seconds: int = DOWNLOAD_SECONDS,
+        outputs_url: str = "",
         clock: Clock = time.time,
     ) -> None:
         self.clients = Clients(region)
         buckets = Buckets(uploads_bucket, processed_bucket)
         self.blobs = S3Blobs(self.clients, buckets)
-        self.links = S3Links(self.clients, buckets, clock=clock, download_seconds=download_seconds)
+        self.links = S3Links(
+            self.clients, buckets, clock=clock, download_seconds=download_seconds, outputs_url=outputs_url
+        )
         self.multiparts = S3Multiparts(self.clients, buckets, blobs=self.blobs)
         self.jobs = DynamoJobs(self.clients, jobs_table, retention=retention)
         self.notices = StreamedNotices()

@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from safelight.backends.aws.border import Clients, border
 from safelight.backends.aws.keys import Buckets, check
 from safelight.errors import InvalidRequest
-from safelight.model import content_disposition
+from safelight.model import content_disposition, public_path
 from safelight.ports import LINKS_SIGNED_EVERY, Clock, UploadGrant, UploadLink
 
 DOWNLOAD_SECONDS: Final = 3600
@@ -32,11 +32,14 @@ class S3Links:
         *,
         clock: Clock,
         download_seconds: int = DOWNLOAD_SECONDS,
+        outputs_url: str = "",
     ) -> None:
+        """`outputs_url` is the address of the distribution in front of the bucket of outputs, if there is one."""
         self._clients = clients
         self._buckets = buckets
         self._clock = clock
         self._download_seconds = download_seconds
+        self._outputs_url = outputs_url.rstrip("/")
 
     def upload(self, grant: UploadGrant) -> UploadLink:
         """A URL that takes one upload of this kind."""
@@ -61,6 +64,16 @@ class S3Links:
                 request
             )
         return str(request.url)
+
+    @property
+    def publishes(self) -> bool:
+        """Whether there is a distribution that gives public outputs to everybody."""
+        return bool(self._outputs_url)
+
+    def public(self, key: str) -> str | None:
+        """The address at which everybody gets the object: the distribution has only public keys."""
+        path = public_path(key) if self._outputs_url else None
+        return path and f"{self._outputs_url}/{quote(path)}"
 
     def _put(self, grant: UploadGrant) -> UploadLink:
         headers = declared(grant)

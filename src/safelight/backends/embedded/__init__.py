@@ -28,7 +28,7 @@ from safelight.backends.embedded.database import Database
 from safelight.backends.embedded.doorbell import Announcer, ChangeReader, Doorbell
 from safelight.backends.embedded.files import Files
 from safelight.backends.embedded.jobs import Jobs, Notices
-from safelight.backends.embedded.links import DOWNLOAD_SECONDS, Links, signing_key
+from safelight.backends.embedded.links import DOWNLOAD_SECONDS, PUBLIC_PATH, Links, signing_key
 from safelight.backends.embedded.links import PATH as STORAGE_PATH
 from safelight.backends.embedded.parts import Multiparts
 from safelight.backends.embedded.queue import Messages
@@ -38,7 +38,7 @@ from safelight.backends.embedded.watch import Watch
 from safelight.errors import ConfigurationError, SafelightError
 from safelight.ports import Clock
 
-__all__ = ["STORAGE_PATH", "ChangeReader", "Embedded"]
+__all__ = ["PUBLIC_PATH", "STORAGE_PATH", "ChangeReader", "Embedded"]
 
 _LEAST_FREE_BYTES: Final = 100_000_000
 _PURGES: Final = 20
@@ -56,6 +56,7 @@ class Embedded:
         base_url: str | Callable[[], str] = "",
         clock: Clock = time.time,
         download_seconds: int = DOWNLOAD_SECONDS,
+        publishes: bool = True,
     ) -> None:
         self.data = Path(data)
         self._clock = clock
@@ -71,7 +72,11 @@ class Embedded:
             raise ConfigurationError(f"The data folder {self.data} {reason}.") from error
         self.blobs = Files(self.data, clock=clock)
         self.links = Links(
-            signing_key(self.data), base_url=base_url, clock=clock, download_seconds=download_seconds
+            signing_key(self.data),
+            base_url=base_url,
+            clock=clock,
+            download_seconds=download_seconds,
+            publishes=publishes,
         )
         self.multiparts = Multiparts(self.blobs, self.links, clock=clock)
         self._doorbell = Doorbell(self.data / "doorbell")
@@ -122,7 +127,7 @@ class Embedded:
     def storage(
         self, created: Callable[[str, str, int], None], *, cors_origins: Sequence[str] = ("*",)
     ) -> Storage:
-        """The ASGI application below `/files/`. `created(key, version, bytes)` is told of every upload."""
+        """The ASGI application below `/files/` and `/public/`. `created(key, version, bytes)` is told of uploads."""
         storage = Storage(
             self.blobs,
             self.links,

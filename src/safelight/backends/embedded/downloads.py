@@ -1,4 +1,5 @@
-"""Giving objects: GET and HEAD, whole or a range, with the type and the file name that the URL was signed for."""
+"""Giving objects: GET and HEAD, whole or a range, with the type and the file name that the URL was signed for; and
+public outputs to everybody, by their path."""
 
 import asyncio
 import re
@@ -12,9 +13,29 @@ from safelight.backends.embedded.request import Request
 from safelight.backends.embedded.s3 import S3Error
 from safelight.backends.embedded.uploads import etag
 from safelight.errors import BlobNotFound
+from safelight.model import public_path
 from safelight.ports import BlobInfo
 
 _CHUNK: Final = 2**20
+
+PUBLIC_HEADERS: Final = {
+    "cache-control": "public, max-age=3600",
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cross-origin-resource-policy": "cross-origin",
+    "access-control-allow-origin": "*",
+}
+"""What goes with a public output, here as from CloudFront (`PublicOutputsHeaders` in infra/template.yaml): any page may
+show it, no page runs it, and an output that was erased is out of every cache after an hour."""
+
+_OUTPUTS: Final = "processed/uploads/"
+_KEPT: Final = ("etag", "last-modified", *PUBLIC_HEADERS)  # what a 304 says again
+_TYPES: Final = {
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "webp": "image/webp",
+    "avif": "image/avif",
+    "gif": "image/gif",
+}
 
 
 class Downloads:
@@ -28,22 +49,36 @@ class Downloads:
     async def get(self, request: Request) -> None:
         """Send the object, a range of it, or only what there is to know about it."""
         permit = self._links.verify(request.method, request.key, request.query, request.headers)
+        own = {
+            "content-type": permit.content_type or "application/octet-stream",
+            "content-disposition": permit.disposition or "attachment",
+        }
+        await self._answer(request, request.key, own)
+
+    async def give(self, request: Request, path: str) -> None:
+        """Send the public output of this path to whoever asks. What is not public is not there."""
+        key = f"{_OUTPUTS}{path}"
+        if not self._links.publishes or public_path(key) != path:
+            raise BlobNotFound
+        kind = _TYPES.get(path.rpartition(".")[2], "application/octet-stream")
+        await self._answer(request, key, {"content-type": kind, **PUBLIC_HEADERS})
+
+    async def _answer(self, request: Request, key: str, own: dict[str, str]) -> None:
         loop = asyncio.get_running_loop()
-        info, file = await loop.run_in_executor(self._pool, self._open, request.key)
+        info, file = await loop.run_in_executor(self._pool, self._open, key)
         with file:
             headers = {
                 "etag": etag(info),
                 "last-modified": formatdate(info.modified_at, usegmt=True),
                 "accept-ranges": "bytes",
-                # The signed type is the type: a browser must not guess another from the bytes.
+                # The type that we say is the type: a browser must not guess another from the bytes.
                 "x-content-type-options": "nosniff",
-                "content-type": permit.content_type or "application/octet-stream",
-                "content-disposition": permit.disposition or "attachment",
+                **own,
             }
             if info.key.startswith("uploads/"):
                 headers["x-amz-version-id"] = info.version
             if _matches(request.headers.get("if-none-match"), headers["etag"]):
-                return await request.answer(304, {n: headers[n] for n in ("etag", "last-modified")})
+                return await request.answer(304, {n: headers[n] for n in _KEPT if n in headers})
             begin, end, status = 0, info.bytes, 200
             if request.headers.get("if-range") in (None, headers["etag"]) and (
                 part := _range(request.headers.get("range", ""), info.bytes)

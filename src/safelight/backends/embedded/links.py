@@ -1,4 +1,4 @@
-"""Signed URLs for the storage endpoint `/files/{key}`.
+"""Signed URLs for the storage endpoint `/files/{key}`, and the addresses of public outputs, `/public/{path}`.
 
 A signature is an HMAC-SHA256 over the method, the key, every query parameter (the expiry is one of them) and every
 header that the link lists. The host is not part of it, so a proxy may rename it. The secret is in
@@ -22,10 +22,11 @@ from safelight.backends.embedded.policy import policy_of
 from safelight.backends.embedded.s3 import S3Error
 from safelight.backends.embedded.writing import sync_folder
 from safelight.errors import ConfigurationError
-from safelight.model import content_disposition
+from safelight.model import content_disposition, public_path
 from safelight.ports import LINKS_SIGNED_EVERY, Clock, PartGrant, UploadGrant, UploadLink
 
 PATH: Final = "/files/"
+PUBLIC_PATH: Final = "/public/"
 EXPIRES: Final = "X-Safelight-Expires"
 SIGNED_HEADERS: Final = "X-Safelight-SignedHeaders"
 MAX_BYTES: Final = "X-Safelight-MaxBytes"
@@ -62,8 +63,10 @@ class Links:
         base_url: str | Callable[[], str],
         clock: Clock,
         download_seconds: int = DOWNLOAD_SECONDS,
+        publishes: bool = True,
     ) -> None:
         self._secret = secret
+        self.publishes = publishes
         self._download_seconds = download_seconds
         self.base_url = base_url
         self._clock = clock
@@ -107,6 +110,11 @@ class Links:
             begin + LINKS_SIGNED_EVERY + self._download_seconds,
             query={CONTENT_TYPE: content_type, DISPOSITION: content_disposition(filename, inline=inline)},
         )
+
+    def public(self, key: str) -> str | None:
+        """The address at which everybody gets the object."""
+        path = public_path(key) if self.publishes else None
+        return path and f"{self._base()}{PUBLIC_PATH}{quote(path)}"
 
     def sign(
         self,
@@ -164,8 +172,10 @@ class Links:
         return hmac.new(self._secret, msgspec.json.encode(parts), hashlib.sha256).hexdigest()
 
     def _url(self, key: str) -> str:
-        base = self.base_url() if callable(self.base_url) else self.base_url
-        return f"{base.rstrip('/')}{PATH}{quote(key)}"
+        return f"{self._base()}{PATH}{quote(key)}"
+
+    def _base(self) -> str:
+        return (self.base_url() if callable(self.base_url) else self.base_url).rstrip("/")
 
 
 def _declared(grant: UploadGrant) -> dict[str, str]:

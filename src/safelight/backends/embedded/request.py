@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, Final
 
-from safelight.backends.embedded.links import PATH
+from safelight.backends.embedded.links import PATH, PUBLIC_PATH
 from safelight.backends.embedded.s3 import S3Error
 
 Message = MutableMapping[str, Any]
@@ -19,12 +19,14 @@ DRAINED_SECONDS: Final = 10.0
 
 
 class Request:
-    """A request and its answer. `key` is what comes after `/files/` in its path."""
+    """A request and its answer. `key` is what comes after `/files/` in its path; `public` what comes after `/public/`,
+    or None."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
         path: str = scope["path"].removeprefix(scope.get("root_path", ""))
         self.key = path.removeprefix(PATH.rstrip("/")).removeprefix("/")
+        self.public = path.removeprefix(PUBLIC_PATH) if path.startswith(PUBLIC_PATH) else None
         self.query: str = scope.get("query_string", b"").decode("latin-1")
         self.headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:

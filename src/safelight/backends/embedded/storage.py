@@ -1,9 +1,11 @@
-"""The storage endpoint: an ASGI application that takes and gives files below `/files/`, the way S3 does.
+"""The storage endpoint: an ASGI application that takes and gives files below `/files/`, the way S3 does, and gives
+public outputs below `/public/`, the way CloudFront does.
 
     PUT  /files/{key}     a signed URL; the body is the object, or one of its parts
     POST /files/          a form with a signed policy
     GET  /files/{key}     a signed URL; ranges and conditions
     HEAD /files/{key}     a URL signed for HEAD
+    GET  /public/{path}   a public output, for everybody; HEAD, ranges and conditions, too
 
 It uses no framework: it is on the way of every byte that comes in or goes out. Wrong use is answered with S3's status
 and XML error code, so that a client needs one path for errors, here and on AWS. Two differences, both on the lenient
@@ -75,6 +77,9 @@ class Storage:
         self._pool.shutdown()
 
     async def _route(self, request: Request) -> None:
+        if request.public is not None:
+            await self._give_to_everybody(request, request.public)
+            return
         match request.method, request.key:
             case "OPTIONS", _:
                 await self._preflight(request)
@@ -87,6 +92,11 @@ class Storage:
             case _, key:
                 allow = "GET, HEAD, PUT, OPTIONS" if key else "POST, OPTIONS"
                 raise S3Error("MethodNotAllowed", headers={"allow": allow})
+
+    async def _give_to_everybody(self, request: Request, path: str) -> None:
+        if request.method not in ("GET", "HEAD"):
+            raise S3Error("MethodNotAllowed", headers={"allow": "GET, HEAD"})
+        await self._downloads.give(request, path)
 
     # --- pages of other origins ---
 

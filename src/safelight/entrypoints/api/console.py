@@ -65,10 +65,10 @@ class Console:
         begin with `storage`."""
         self._assets: dict[str, Asset] = {}
         if (folder / "index.html").is_file():
-            guard = _guard(storage)
+            headers = guard(storage)
             for file in sorted(path for path in folder.rglob("*") if path.is_file()):
                 name = file.relative_to(folder).as_posix()
-                self._assets[f"/{name}"] = _asset(name, file.read_bytes(), guard)
+                self._assets[f"/{name}"] = _asset(name, file.read_bytes(), headers)
             self._assets[PAGE] = self._assets.pop("/index.html")
 
     def takes(self, scope: Scope) -> bool:
@@ -109,7 +109,8 @@ def prefers_html(accept: str) -> bool:
     return html > 0 and html >= weights.get("application/json", 0.0)
 
 
-def _guard(storage: str) -> Headers:
+def guard(storage: str) -> Headers:
+    """What each of the pages is sent with, so that a browser keeps to it."""
     return [
         (b"content-security-policy", policy(storage).encode()),
         (b"cross-origin-opener-policy", b"same-origin"),
@@ -119,8 +120,8 @@ def _guard(storage: str) -> Headers:
     ]
 
 
-def _asset(name: str, body: bytes, guard: Headers) -> Asset:
-    kind = _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+def _asset(name: str, body: bytes, guarding: Headers) -> Asset:
+    kind = content_type(name)
     hashed = name.startswith("assets/")
     zipped = gzip.compress(body, 9, mtime=0) if kind.startswith(("text/", "image/svg")) else None
     headers = [
@@ -129,9 +130,14 @@ def _asset(name: str, body: bytes, guard: Headers) -> Asset:
         (b"etag", f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'.encode()),
         (b"vary", b"Accept, Accept-Encoding"),
         (b"x-content-type-options", b"nosniff"),
-        *guard,
+        *guarding,
     ]
     return Asset(body, zipped if zipped and len(zipped) < len(body) else None, headers)
+
+
+def content_type(name: str) -> str:
+    """The type of a file of the console."""
+    return _TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 _TYPES: Final = {
@@ -140,6 +146,7 @@ _TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
     ".webmanifest": "application/manifest+json",
 }
 

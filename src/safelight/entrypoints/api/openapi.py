@@ -135,6 +135,7 @@ SECURITY_SCHEMES: Final[dict[str, dict[str, Json]]] = {
 
 ADDRESS_ERRORS: Final = (errors.AddressRefused, errors.HostUnknown)
 RECIPE_ERRORS: Final = (errors.UnknownRecipe, errors.RecipeInvalid)
+PUBLISHED_ERRORS: Final = (*RECIPE_ERRORS, errors.PublicOutputsOff)
 PREVIEW_ERRORS: Final = (
     errors.EmptyFile,
     errors.TooLarge,
@@ -175,7 +176,7 @@ PREVIEW_FORM: Final = {
 
 UPLOAD_ERRORS: Final = (
     *KEY_ERRORS,
-    *RECIPE_ERRORS,
+    *PUBLISHED_ERRORS,
     errors.ConflictingFields,
     errors.MultipartNeedsSize,
     errors.EmptyFile,
@@ -265,7 +266,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         answers={200: Answer("The new job.", views.JobView, ("Location", *JOB_NOW.headers))},
         errors=(
             *KEY_ERRORS,
-            *RECIPE_ERRORS,
+            *PUBLISHED_ERRORS,
             errors.JobNotFound,
             errors.SourceGone,
             errors.Overloaded,

@@ -71,6 +71,7 @@ KINDS: Final[dict[type[SafelightError], Kind]] = {
     errors.RecipeNameTaken: Kind(409, "Recipe name taken"),
     errors.TooManyRecipes: Kind(409, "Too many recipes"),
     errors.UnknownOutput: Kind(422, "Unknown output"),
+    errors.PublicOutputsOff: Kind(422, "Public outputs are off"),
     errors.SourceGone: Kind(410, "Original gone"),
     errors.IdempotencyKeyReused: Kind(422, "Idempotency-Key used before"),
     errors.IdempotencyKeyInUse: Kind(409, "Idempotency-Key in use", retry_after=1),

@@ -105,6 +105,13 @@ class OutputView(View, frozen=True):
     placeholder: Annotated[
         str | None, Meta(description="A BlurHash of the original, to show while the picture loads.")
     ]
+    public_url: Annotated[
+        str | None,
+        Meta(
+            description="Where everybody gets it, without a signature and for as long as the job is kept; null unless "
+            "the recipe says `delivery: public`."
+        ),
+    ]
 
 
 class MomentView(View, frozen=True):
@@ -388,6 +395,7 @@ def view_job(service: Service, job: Job) -> JobView:
             sha256=output.sha256,
             primary=output.primary,
             placeholder=output.placeholder,
+            public_url=service.ports.links.public(output.key),
         )
         for output in job.outputs
     )

@@ -36,6 +36,7 @@ def deploy(
     *,
     stack: StackName = DEFAULT_STACK,
     region: Region = None,
+    console: Annotated[bool | None, Parameter(show_default=False)] = None,
     parameter: Annotated[tuple[str, ...], Parameter(negative="")] = (),
     yes: Yes = False,
     as_json: AsJson = False,
@@ -46,6 +47,9 @@ def deploy(
 
     Parameters
     ----------
+    console
+        Put the console, and public outputs, behind a CloudFront distribution; --no-console removes it again. Without a
+        word it stays as it is.
     parameter
         NAME=VALUE, as often as you like: docs/how-to/aws.md has them all. What was given before is kept.
     """
@@ -53,6 +57,8 @@ def deploy(
     from safelight.entrypoints.deploy.account import Account
 
     given = parameters.parse(parameter)
+    if console is not None:
+        given["Console"] = "yes" if console else "no"
     done = deployment.deploy(Account(region), stack, given, Terminal(yes=yes))
     key = _first_key(stack, region) if done.outputs.get("AuthMode") == "apikey" else None
     if as_json:

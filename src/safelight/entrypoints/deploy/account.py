@@ -75,13 +75,23 @@ class Names(NamedTuple):
     region: str
 
     def bucket(self, what: str) -> str:
-        """uploads, processed or artifacts."""
+        """uploads, processed, console or artifacts."""
         return f"{self.app}-{what}-{self.account}-{self.region}"
 
     @property
     def data_buckets(self) -> list[str]:
         """Originals and results."""
         return [self.bucket("uploads"), self.bucket("processed")]
+
+    @property
+    def console_bucket(self) -> str:
+        """The console's pages, which are no data: `deploy` can put them there anew."""
+        return self.bucket("console")
+
+    @property
+    def at_the_edge(self) -> list[str]:
+        """What CloudFront knows by a name: access to the buckets, headers and caching."""
+        return [f"{self.app}{part}-{self.region}" for part in ("", "-console", "-outputs")]
 
     @property
     def tables(self) -> list[str]:

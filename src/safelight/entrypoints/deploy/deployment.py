@@ -4,7 +4,16 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from safelight.entrypoints.deploy import adoption, artifact, material, parameters, remains, removal, starting
+from safelight.entrypoints.deploy import (
+    adoption,
+    artifact,
+    console,
+    material,
+    parameters,
+    remains,
+    removal,
+    starting,
+)
 from safelight.entrypoints.deploy.account import Account, Names
 from safelight.entrypoints.deploy.artifact import Target
 from safelight.entrypoints.deploy.remains import Remain
@@ -84,12 +93,23 @@ def deploy(account: Account, name: str, given: Mapping[str, str], audience: Audi
             "ArtifactBucket": storehouse.bucket,
             **{parameters.ARTIFACTS[part]: zipped.key for part, zipped in zips.items()},
         }
-        wanted["Release"] = parameters.release(material.template(), {**before, **wanted})
+        if value("Console") != "yes":
+            wanted["ConsoleOrigin"] = ""
         done = _change(account, stack, names, template, wanted, audience)
     except BaseException:
         if made_storehouse:
             removal.delete_bucket(account, storehouse.bucket, lambda _line: None)
         raise
+    if "ConsoleUrl" not in done.outputs:
+        console.remove(account, names, audience.say)
+    else:
+        console.put(account, done.outputs, audience.say)
+        origin = console.origin(done.outputs, value("CorsOrigins"))
+        if origin != stack.parameters().get("ConsoleOrigin", ""):
+            # Its address is known only now: CloudFormation makes no two things that each need the other first.
+            audience.say(f"Letting pages of {origin or 'no further origin'} use the API")
+            wanted["ConsoleOrigin"] = origin
+            done = _change(account, stack, names, template, wanted, audience, agreed=True)
     if done.changed:
         starting.start_all(account, names, audience.say)
     return done
@@ -102,9 +122,16 @@ def _change(
     template: str,
     wanted: Mapping[str, str],
     audience: Audience,
+    *,
+    agreed: bool = False,
 ) -> Deployed:
     new = stack.status is None
+    known = stack.parameters()
+    released = parameters.release(material.template(), {**known, **wanted})
+    wanted = {**wanted, "Release": released}
     try:
+        if new:
+            console.make_room(account, names, audience.say)
         if new and (found := adoption.left_behind(account, names)):
             _adopt(stack, found, wanted, audience)
         kind = "CREATE" if stack.status is None else "UPDATE"
@@ -112,7 +139,8 @@ def _change(
         change_set = stack.prepare(kind, parameters=_parameters(wanted, known), TemplateURL=template)
         if change_set is None:
             return Deployed(stack.outputs(), changed=False)
-        _agree(stack, change_set, audience)
+        if not agreed:
+            _agree(stack, change_set, audience)
         stack.carry_out(change_set, audience.tell)
     except BaseException:
         if new and stack.status is not None:
@@ -248,9 +276,9 @@ def _last_looks(
 
 
 def _remove(account: Account, names: Names, left: list[Remain], audience: Audience) -> None:
-    """Remove the artifacts and logs among what is left."""
+    """Remove the artifacts, the console's pages and logs among what is left."""
     for each in left:
-        if each.name == names.bucket("artifacts"):
+        if each.name in (names.bucket("artifacts"), names.console_bucket):
             removal.delete_bucket(account, each.name, audience.say)
         elif each.kind == "log group":
             removal.delete_log_group(account, each.name, audience.say)

@@ -18,7 +18,7 @@ ARTIFACTS: Final = {
 }
 """The parameter of each zip's key."""
 
-OURS: Final = frozenset({"ArtifactBucket", *ARTIFACTS.values(), "Release"})
+OURS: Final = frozenset({"ArtifactBucket", *ARTIFACTS.values(), "ConsoleOrigin", "Release"})
 """Filled in by the deployment itself."""
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -94,7 +94,7 @@ _OWN_ROLES = "(RequestUpload|GetJobStatus|Preview|Dispatcher|Worker|Sweeper|Noti
 
 
 def _buckets(account: Account, names: Names, _stack: str) -> Found:
-    buckets = (*names.data_buckets, names.bucket("artifacts"))
+    buckets = (*names.data_buckets, names.console_bucket, names.bucket("artifacts"))
     yield from (name for name in buckets if has_bucket(account, name))
 
 
@@ -173,6 +173,46 @@ def _policies(account: Account, _names: Names, stack: str) -> Found:
     yield from (policy for policy in policies if policy.startswith(ours))
 
 
+def _distributions(account: Account, names: Names, _stack: str) -> Found:
+    """A distribution has no name; it is known by the bucket of pages that it is in front of."""
+    origin = f"{names.console_bucket}."
+    for each in _at_the_edge(account, "list_distributions", "DistributionList"):
+        if any(one["DomainName"].startswith(origin) for one in each["Origins"]["Items"]):
+            yield each["Id"]
+
+
+def _accesses(account: Account, names: Names, _stack: str) -> Found:
+    listed = _at_the_edge(account, "list_origin_access_controls", "OriginAccessControlList")
+    yield from (each["Name"] for each in listed if each["Name"] in names.at_the_edge)
+
+
+def _headers(account: Account, names: Names, _stack: str) -> Found:
+    listed = _at_the_edge(
+        account, "list_response_headers_policies", "ResponseHeadersPolicyList", Type="custom"
+    )
+    found = (each["ResponseHeadersPolicy"]["ResponseHeadersPolicyConfig"]["Name"] for each in listed)
+    yield from (name for name in found if name in names.at_the_edge)
+
+
+def _caches(account: Account, names: Names, _stack: str) -> Found:
+    listed = _at_the_edge(account, "list_cache_policies", "CachePolicyList", Type="custom")
+    found = (each["CachePolicy"]["CachePolicyConfig"]["Name"] for each in listed)
+    yield from (name for name in found if name in names.at_the_edge)
+
+
+def _at_the_edge(account: Account, call: str, key: str, **asked: str) -> Iterator[dict[str, Any]]:
+    """All that CloudFront lists; not every of its calls has pages that botocore knows."""
+    client = account.client("cloudfront")
+    position: dict[str, str] = {}
+    while True:
+        with spoken():
+            page = getattr(client, call)(**asked, **position)[key]
+        yield from page.get("Items", ())
+        if not page.get("NextMarker"):
+            return
+        position = {"Marker": page["NextMarker"]}
+
+
 def _stacks(account: Account, _names: Names, stack: str) -> Found:
     from safelight.entrypoints.deploy.stack import Stack
 
@@ -193,4 +233,8 @@ _SEARCHES: dict[str, Callable[[Account, Names, str], Found]] = {
     "alarm": _alarms,
     "topic": _topics,
     "dashboard": _dashboards,
+    "distribution": _distributions,
+    "access to buckets": _accesses,
+    "headers policy": _headers,
+    "cache policy": _caches,
 }
