@@ -301,7 +301,8 @@ def test_a_new_job(api: httpx.Client, pipeline: Pipeline) -> None:
 
 def test_a_completed_job(api: httpx.Client, pipeline: Pipeline) -> None:
     """The outputs are there with signed URLs, and `downloadUrl` is that of the primary one."""
-    recipe = {"version": 1, "steps": {}, "outputs": {"small": {}, "large": {"primary": True}}}
+    outputs_wanted = {"small": {"delivery": "public"}, "large": {"primary": True}}
+    recipe = {"version": 1, "steps": {}, "outputs": outputs_wanted}
     job = pipeline.completed(recipe=recipe)
     response = api.get(f"/jobs/{job.id}")
     body = response.json()
@@ -311,8 +312,10 @@ def test_a_completed_job(api: httpx.Client, pipeline: Pipeline) -> None:
     assert body["downloadUrl"] == outputs["large"]["url"]
     assert set(outputs["small"]) == {
         *("name", "url", "contentType", "width", "height", "frames"),
-        *("bytes", "sha256", "primary", "placeholder"),
+        *("bytes", "sha256", "primary", "placeholder", "publicUrl"),
     }
+    assert outputs["large"]["publicUrl"] is None
+    assert outputs["small"]["publicUrl"].endswith(f"/{job.outputs[0].key.split('/')[3]}/public/small.jpg")
     assert body["source"]["bytes"] == len(b"picture")
     assert [moment["status"] for moment in body["timeline"]] == ["PENDING", "PROCESSING", "COMPLETED"]
     assert re.fullmatch(TIME, body["expiresAt"])
