@@ -10,8 +10,9 @@ READY := $(VENV)/.ready
 NATIVE := $(VENV)/.native
 EMULATOR := .venv-emulator
 EMULATOR_READY := $(EMULATOR)/.ready
-CHECKOV := .venv-checkov
-CHECKOV_READY := $(CHECKOV)/.ready
+TEMPLATE := .venv-template
+TEMPLATE_READY := $(TEMPLATE)/.ready
+TEMPLATE_GOOD := $(TEMPLATE)/.good
 SITE := .venv-site
 SITE_READY := $(SITE)/.ready
 FUZZ := .venv-fuzz
@@ -33,7 +34,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: clients help run demo test native console browser infra hostile fuzz checkov servers check faults kills bench load soak bench-aws site lock clean
+.PHONY: clients help run demo test native console browser infra hostile fuzz template servers check faults kills bench load soak bench-aws site lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,11 +59,12 @@ console: $(NODE_READY) ## Build the console's pages from console/ into src/safel
 browser: ## Fetch a browser for the console's tests; needs Debian or Ubuntu, and root
 	command -v chromium || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; }
 
-infra: $(READY) $(EMULATOR_READY) checkov ## Test the AWS side at length: every right of every role, every journey on the stack
+infra: $(READY) $(EMULATOR_READY) template ## Test the AWS side at length: every right of every role, every journey on the stack
 	SAFELIGHT_TEST_INFRA=all $(BIN)/python -m pytest tests/infra $(ARGS)
 
-checkov: $(CHECKOV_READY) ## Look for weak settings in the template; infra/checkov.yaml has the exceptions
-	$(CHECKOV)/bin/checkov --config-file infra/checkov.yaml --file infra/template.yaml
+template: $(TEMPLATE_READY) ## Look for mistakes and weak settings in infra/template.yaml; infra/checkov.yaml has the exceptions
+	@rm -f $(TEMPLATE_GOOD)
+	@$(MAKE) --no-print-directory $(TEMPLATE_GOOD)
 
 hostile: $(READY) ## Attack a running Safelight with every hostile file and 4,000 broken ones
 	SAFELIGHT_TEST_MUTANTS=4000 $(BIN)/python -m pytest -s tests/hostile $(ARGS)
@@ -73,11 +75,12 @@ fuzz: $(READY) $(FUZZ_READY) ## Fuzz the parsers of strangers' bytes; SECONDS=60
 servers: $(READY) $(EMULATOR_READY) ## Fetch two more servers for the tests; needs Java and Maven
 	$(BIN)/python -m tests.support.jars
 
-check: $(READY) ## Lint, formatting, types, layers, docs in step with the code
+check: $(READY) $(TEMPLATE_GOOD) ## Lint, formatting, types, layers, dangerous calls, the template, docs in step with the code
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy $(TYPED)
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
 	$(BIN)/python scripts/docs.py --check
 	$(BIN)/python scripts/operations.py --check
 
@@ -115,12 +118,13 @@ lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=
 	$(call compile,build) --group build --constraints requirements/dev.txt
 	$(call compile,lock) --group lock
 	$(call compile,emulator) --group emulator
-	$(call compile,checkov) --group checkov
+	$(call compile,template) --group template
+	$(call compile,package) --group package --constraints requirements/dev.txt
 	$(call compile,fuzz) --group fuzz
 	$(call compile,site) --group site
 
 clean: ## Remove .venv, caches and build products
-	rm -rf $(VENV) $(EMULATOR) $(CHECKOV) $(FUZZ) $(SITE) build dist native/target console/node_modules clients/typescript/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(EMULATOR) $(TEMPLATE) $(FUZZ) $(SITE) build dist native/target console/node_modules clients/typescript/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # One requirement file: every platform and Python that we support, every version with its hashes, no address.
@@ -163,11 +167,16 @@ $(EMULATOR_READY): requirements/emulator.txt
 		|| { rm -rf $(EMULATOR)/bin; echo 'No emulator here: the tests that need it will be skipped' >&2; }
 	@touch $@
 
-# It pins much that nothing else should be held to.
-$(CHECKOV_READY): requirements/checkov.txt
-	@echo 'Setting up $(CHECKOV), once: about a minute'
-	@$(PYTHON) -m venv --clear $(CHECKOV)
-	@$(CHECKOV)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+$(TEMPLATE_READY): requirements/template.txt
+	@echo 'Setting up $(TEMPLATE), once: about a minute'
+	@$(PYTHON) -m venv --clear $(TEMPLATE)
+	@$(TEMPLATE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+# Looked at again only when the template, the exceptions or the linters change: it takes ten seconds.
+$(TEMPLATE_GOOD): $(TEMPLATE_READY) infra/template.yaml infra/checkov.yaml
+	$(TEMPLATE)/bin/cfn-lint infra/template.yaml
+	$(TEMPLATE)/bin/checkov --config-file infra/checkov.yaml --file infra/template.yaml
 	@touch $@
 
 $(SITE_READY): requirements/site.txt

@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from litestar.routes import HTTPRoute
-from tests.support import pages, servers
+from tests.support import pages
 from tests.unit.pipeline import Pipeline
 
 from safelight import shelf
@@ -50,15 +49,6 @@ def many(value: Any) -> list[Any]:
 
 each_bucket = pytest.mark.parametrize("name", ["UploadsBucket", "ProcessedBucket"])
 each_function = pytest.mark.parametrize("name", list(of_type("AWS::Serverless::Function")))
-
-
-def test_the_linter_finds_nothing() -> None:
-    """cfn-lint has nothing to say, not even a warning."""
-    linter = servers.HOME / "bin" / "cfn-lint"
-    if not linter.exists():
-        pytest.skip("cfn-lint is not there; `make test` installs it")
-    done = subprocess.run([linter, material.template()], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_no_aliases_of_yaml() -> None:

@@ -253,7 +253,7 @@ def serve(
     with listen(host, port, loopback_only=alone) as bound, bootstrap.open_site(settings) as site:
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{bound.getsockname()[1]}"
-        if host in ("0.0.0.0", "::") and not settings.public_url:
+        if host in ("0.0.0.0", "::") and not settings.public_url:  # nosec B104 # looked for, not bound to
             log.warning(
                 "signed URLs begin with %s, which leads nowhere from other machines; "
                 "set SAFELIGHT_PUBLIC_URL to the address that clients use",

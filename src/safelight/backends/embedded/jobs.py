@@ -139,7 +139,7 @@ class Jobs:
             where.append("(created_at, id) < (?, ?)")
             arguments += unpack(cursor, float, str)
         rows = self._database.rows(
-            f"SELECT document FROM jobs WHERE {' AND '.join(where)}"
+            f"SELECT document FROM jobs WHERE {' AND '.join(where)}"  # nosec B608 # conditions from above, no value
             " ORDER BY created_at DESC, id DESC LIMIT ?",
             (*arguments, limit + 1),
         )

@@ -18,7 +18,7 @@ class Records:
     def get(self, partition: str, key: str) -> Record | None:
         """The record as last written."""
         row = self._database.row(
-            f"SELECT {_COLUMNS} FROM records WHERE partition = ? AND key = ?"
+            f"SELECT {_COLUMNS} FROM records WHERE partition = ? AND key = ?"  # nosec B608 # a constant
             " AND (expires_at IS NULL OR expires_at > ?)",
             (partition, key, self._clock()),
         )
@@ -58,7 +58,7 @@ class Records:
         """The partition's records whose key begins with `prefix`, ordered by key."""
         after = unpack(cursor, str)[0] if cursor is not None else ""
         rows = self._database.rows(
-            f"SELECT {_COLUMNS} FROM records WHERE partition = ? AND key >= ? AND key < ? AND key > ?"
+            f"SELECT {_COLUMNS} FROM records WHERE partition = ? AND key >= ? AND key < ? AND key > ?"  # nosec B608 # ditto
             " AND (expires_at IS NULL OR expires_at > ?) ORDER BY key LIMIT ?",
             # No text sorts behind the last code point.
             (partition, prefix, f"{prefix}\U0010ffff", after, self._clock(), limit + 1),

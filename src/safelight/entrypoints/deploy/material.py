@@ -52,5 +52,5 @@ def load_template() -> dict[str, Any]:
         return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
 
     Loader.add_multi_constructor("!", written_out)
-    loaded: dict[str, Any] = yaml.load(template().read_text(encoding="utf-8"), Loader)
+    loaded: dict[str, Any] = Loader(template().read_text(encoding="utf-8")).get_single_data()
     return loaded
