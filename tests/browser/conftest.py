@@ -3,11 +3,17 @@ one."""
 
 import shutil
 from collections.abc import Iterator
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 from tests.journeys.serving import Server
+from tests.support import servers
+from tests.support.site import site
+from tests.support.stack import Emulated, deployed
+
+from safelight.entrypoints.deploy import material
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +37,44 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A Safelight that most tests share."""
     with Server(tmp_path_factory.mktemp("console") / "data", sweep_seconds="5", max_bytes="300MB") as server:
         yield server
+
+
+class Place(NamedTuple):
+    """Where the console is, and the API that it calls; `hosts` are all that it may ask."""
+
+    url: str
+    api: str
+    hosts: frozenset[str]
+
+
+@pytest.fixture(scope="session")
+def on_aws() -> Iterator[Place]:
+    """The console as a static site, its API and its storage on the emulator: other origins, as on AWS."""
+    try:
+        with servers.emulator() as endpoint, deployed(Emulated(endpoint)) as stack:
+            cors = material.load_template()["Resources"]["Api"]["Properties"]["CorsConfiguration"]
+            # The emulator does not look at the CORS of an API that a template makes, but at that of any other; and it
+            # does not leave out what a function says of CORS itself, as AWS does.
+            stack.account.client("apigatewayv2").update_api(
+                ApiId=stack.outputs["ApiId"], CorsConfiguration={**cors, "AllowOrigins": ["*"]}
+            )
+            with (
+                stack.settings(cors_origins="https://nobody.example"),
+                site(stack.api, storage=endpoint) as url,
+            ):
+                yield Place(url, stack.api, frozenset({urlsplit(url).netloc, urlsplit(endpoint).netloc}))
+    except servers.Absent as absent:
+        pytest.skip(str(absent))
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> Place:
+    """One machine, unless a test asks for `aws`."""
+    if getattr(request, "param", "embedded") == "aws":
+        found: Place = request.getfixturevalue("on_aws")
+        return found
+    served: Server = request.getfixturevalue("served")
+    return Place(served.url, served.url, frozenset({urlsplit(served.url).netloc}))
 
 
 @pytest.fixture
@@ -66,13 +110,13 @@ class Watched:
 
 
 @pytest.fixture
-def page(context: BrowserContext, served: Server) -> Iterator[Page]:
+def page(context: BrowserContext, place: Place) -> Iterator[Page]:
     """The console, opened. At the end no script has failed, nothing has met the Content-Security-Policy, and no other
     host was asked."""
     page = context.new_page()
     watched = Watched(page)
-    page.goto(served.url)
+    page.goto(place.url)
     page.get_by_role("heading", level=1).wait_for()
     yield page
     assert watched.errors == []
-    assert watched.hosts == {urlsplit(served.url).netloc}
+    assert watched.hosts == place.hosts

@@ -1,30 +1,39 @@
-"""From the photo to the rendition, in a browser."""
+"""From the photo to the rendition, in a browser: on one machine, and on AWS with the console as a static site."""
 
 import re
 from pathlib import Path
 
 import httpx
+import pytest
 from playwright.sync_api import Page, expect
+from tests.browser.conftest import Place
 from tests.browser.pages import choose, shoot
 from tests.browser.scenes import photo
-from tests.journeys.serving import Server, decoded
+from tests.journeys.serving import decoded
+
+pytestmark = [
+    pytest.mark.parametrize("place", ["embedded", "aws"], indirect=True),
+    pytest.mark.timeout(180),  # to deploy takes a while
+]
 
 
 def test_a_photo_is_uploaded_watched_compared_and_downloaded(
-    page: Page, served: Server, tmp_path: Path
+    page: Page, place: Place, tmp_path: Path
 ) -> None:
     """A chosen photo goes straight to the storage, is followed to its end, and lies there beside its original."""
-    shoot(page, "darkroom")
+    if place.url == place.api:
+        shoot(page, "darkroom")
     choose(page, ("harbour.jpg", photo(0)))
     frame = page.locator(".frame", has_text="harbour.jpg")
-    expect(frame).to_have_attribute("data-look", "fixed")
+    expect(frame).to_have_attribute("data-look", "fixed", timeout=30_000)
     frame.get_by_role("link", name="harbour.jpg", exact=True).click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("harbour.jpg")
     slider = page.get_by_role("slider", name="Compare before and after")
     slider.press("End")
     expect(slider).to_have_value("100")
-    shoot(page, "job")
+    if place.url == place.api:
+        shoot(page, "job")
     expect(page.locator(".outputs")).to_contain_text("image/jpeg")
     expect(page.locator(".outputs")).to_contain_text("1200 × 800")
     expect(page.locator(".timeline")).to_contain_text(re.compile("Pending.*Processing.*Completed", re.DOTALL))
@@ -35,12 +44,12 @@ def test_a_photo_is_uploaded_watched_compared_and_downloaded(
     assert decoded(saved.read_bytes()).size == (1200, 800)
 
 
-def test_a_file_that_fails_says_why(page: Page, served: Server) -> None:
+def test_a_file_that_fails_says_why(page: Page, place: Place) -> None:
     """What is no picture fails with the API's own sentence on the sheet, and with its code on the job's page."""
     choose(page, ("letter.jpg", b"Dear Sir or Madam, this is not a picture."))
     frame = page.locator(".frame", has_text="letter.jpg")
-    expect(frame).to_have_attribute("data-look", "spoilt")
-    job = httpx.get(f"{served.url}/jobs/{frame.get_attribute('data-job')}", trust_env=False).json()
+    expect(frame).to_have_attribute("data-look", "spoilt", timeout=30_000)
+    job = httpx.get(f"{place.api}/jobs/{frame.get_attribute('data-job')}", trust_env=False).json()
     expect(frame).to_contain_text(job["error"]["message"])
     frame.get_by_role("link", name="letter.jpg", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text(job["error"]["code"])

@@ -237,24 +237,12 @@ class Journeys:
     @contextmanager
     def _hooked(self) -> Iterator[Receiver]:
         """A receiver on this machine with a webhook, and functions that may send to it."""
-        functions = ("request-upload-lambda", "notifier-lambda", "sweeper-lambda")
-        client = self._account.client("lambda")
-        before = {
-            name: client.get_function_configuration(FunctionName=name)["Environment"] for name in functions
-        }
-        for name, environment in before.items():
-            variables = environment["Variables"] | {"SAFELIGHT_WEBHOOKS_TO_LOOPBACK": "true"}
-            client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-        try:
-            with receiver() as there, self._http() as http:
-                hook = self._ask(http, "POST", "/webhooks", json={"url": there.url})
-                try:
-                    yield there
-                finally:
-                    http.delete(f"/webhooks/{hook['id']}")
-        finally:
-            for name, environment in before.items():
-                client.update_function_configuration(FunctionName=name, Environment=environment)
+        with self._stack.settings(webhooks_to_loopback="true"), receiver() as there, self._http() as http:
+            hook = self._ask(http, "POST", "/webhooks", json={"url": there.url})
+            try:
+                yield there
+            finally:
+                http.delete(f"/webhooks/{hook['id']}")
 
     def _came(self, there: Receiver, count: int) -> None:
         end = time.monotonic() + 60

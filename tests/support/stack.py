@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import boto3
 from tests.support import servers
 
+from safelight.entrypoints.deploy.account import FUNCTIONS
+
 COMMAND = [sys.executable, "-m", "safelight.entrypoints.cli"]
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
@@ -123,6 +125,25 @@ class Stack:
             for each in page["StackResourceSummaries"]
             if each["ResourceType"] in ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy")
         }
+
+    @contextmanager
+    def settings(self, **settings: str) -> Iterator[None]:
+        """Give these settings to every function, until the block ends. The stack has the first contract's names."""
+        client = self.account.client("lambda")
+        before = {
+            name: client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            for name in (f"{function}-lambda" for function in FUNCTIONS)
+        }
+        given = {f"SAFELIGHT_{name.upper()}": value for name, value in settings.items()}
+        for name, variables in before.items():
+            client.update_function_configuration(
+                FunctionName=name, Environment={"Variables": variables | given}
+            )
+        try:
+            yield
+        finally:
+            for name, variables in before.items():
+                client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
 
 
 @contextmanager
