@@ -13,6 +13,8 @@ EMULATOR_READY := $(EMULATOR)/.ready
 TEMPLATE := .venv-template
 TEMPLATE_READY := $(TEMPLATE)/.ready
 TEMPLATE_GOOD := $(TEMPLATE)/.good
+PACKAGE := .venv-package
+PACKAGE_READY := $(PACKAGE)/.ready
 SITE := .venv-site
 SITE_READY := $(SITE)/.ready
 FUZZ := .venv-fuzz
@@ -34,7 +36,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: clients help run demo test native console browser infra hostile fuzz template servers check faults kills bench load soak bench-aws site lock clean
+.PHONY: clients help run demo test native console browser infra hostile fuzz template servers check faults kills bench load soak bench-aws site package lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,7 +47,7 @@ run: $(READY) $(NATIVE) ## Start Safelight on this machine; ARGS="--port 8001" f
 demo: $(READY) $(NATIVE) ## Send one picture through the pipeline; PHOTO=path for your own
 	$(BIN)/safelight demo $(if $(PHOTO),"$(PHOTO)")
 
-test: $(READY) $(NATIVE) $(EMULATOR_READY) $(NODE_READY) ## Run every test; ARGS="-k name" to choose
+test: $(READY) $(NATIVE) $(EMULATOR_READY) $(PACKAGE_READY) $(NODE_READY) ## Run every test; ARGS="-k name" to choose
 	$(BIN)/python -m pytest $(ARGS)
 
 native: $(READY) ## Build the accelerator for marks on JPEGs, if cargo is here
@@ -110,6 +112,12 @@ soak: $(READY) ## 100,000 small jobs that are erased after a minute: does anythi
 site: $(SITE_READY) ## Make a site of docs/, in build/site
 	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
 
+package: $(PACKAGE_READY) ## Make the packages in dist/, with a CycloneDX list of all that is in them
+	rm -rf dist
+	$(PACKAGE)/bin/python -m build --no-isolation --outdir dist .
+	if command -v cargo >/dev/null; then $(PACKAGE)/bin/python -m build --no-isolation --wheel --outdir dist native; fi
+	$(PACKAGE)/bin/python scripts/sbom.py dist/safelight.cdx.json
+
 lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=1 for newer versions
 	$(PIP_LOCKED) -r requirements/lock.txt
 	$(call compile,dev) pyproject.toml --all-extras
@@ -124,7 +132,7 @@ lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=
 	$(call compile,site) --group site
 
 clean: ## Remove .venv, caches and build products
-	rm -rf $(VENV) $(EMULATOR) $(TEMPLATE) $(FUZZ) $(SITE) build dist native/target console/node_modules clients/typescript/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(EMULATOR) $(TEMPLATE) $(FUZZ) $(SITE) $(PACKAGE) build dist native/target console/node_modules clients/typescript/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # One requirement file: every platform and Python that we support, every version with its hashes, no address.
@@ -183,6 +191,14 @@ $(SITE_READY): requirements/site.txt
 	@echo 'Setting up $(SITE), once'
 	@$(PYTHON) -m venv --clear $(SITE)
 	@$(SITE)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+$(PACKAGE_READY): requirements/build.txt requirements/package.txt
+	@echo 'Setting up $(PACKAGE), once'
+	@$(PYTHON) -m venv --clear $(PACKAGE)
+	@for file in $^; do \
+		$(PACKAGE)/bin/python -m pip --disable-pip-version-check --quiet install --no-build-isolation --require-hashes -r $$file || exit 1; \
+	done
 	@touch $@
 
 # A folder beside the packages: it is one library, and the newest Python has none of it.
