@@ -12,6 +12,7 @@ from tests.unit.pipeline import Pipeline
 
 from safelight import shelf
 from safelight.entrypoints.api import create_app
+from safelight.entrypoints.api.auth import needed
 from safelight.entrypoints.deploy import material
 from safelight.entrypoints.deploy.account import FUNCTIONS, Names
 from safelight.keys import PARTITION
@@ -223,6 +224,33 @@ def test_the_api_has_every_route_of_the_application() -> None:
         reads = method == "GET" and not path.startswith(("/uploads/", "/ops/dead-letters"))
         function = "GetJobStatus" if reads else "Preview" if path == "/preview" else "RequestUpload"
         assert function in target
+
+
+def test_tokens_are_asked_for_at_every_route_but_those_that_are_open() -> None:
+    """With AuthMode=jwt API Gateway refuses who has no token of the issuer, wherever the application asks for a caller."""
+    app = create_app(Pipeline().service, streaming=False)
+    closed = {
+        (method, path.replace(":str", "").replace("_id}", "Id}"))
+        for path, handler in ((route.path, route.route_handler_map) for route in app.routes if isinstance(route, HTTPRoute))
+        for method, (one, *_) in handler.items()
+        if method != "OPTIONS" and needed(one, method) is not None
+    }
+    asked = {
+        tuple(one["Properties"]["RouteKey"].split())
+        for one in of_type("AWS::ApiGatewayV2::Route").values()
+        if (
+            one["Properties"].get("AuthorizationType") == {"Fn::If": ["HasTokens", "JWT", "NONE"]}
+            and one["Properties"]["AuthorizerId"]["Fn::If"][:2] == ["HasTokens", {"Ref": "TokenAuthorizer"}]
+        )
+    }
+    assert asked == {route for route in closed if route[1] != "/recipes/schema.json"}
+    assert len(of_type("AWS::ApiGatewayV2::Route")) == len(asked) + 3
+    assert properties("TokenAuthorizer")["JwtConfiguration"] == {
+        "Issuer": {"Ref": "JwtIssuer"},
+        "Audience": {"Fn::Split": [",", {"Ref": "JwtAudience"}]},
+    }
+    assert TEMPLATE["Conditions"]["HasTokens"] == {"Fn::Equals": [{"Ref": "AuthMode"}, "jwt"]}
+    assert TEMPLATE["Rules"]["TokensHaveAnIssuer"]["RuleCondition"] == TEMPLATE["Conditions"]["HasTokens"]
 
 
 def test_the_access_log_holds_no_secret() -> None:

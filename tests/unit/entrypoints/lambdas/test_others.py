@@ -121,8 +121,10 @@ def test_a_retry_begins_anew_for_the_alarm(pipeline: OnAws) -> None:
     assert not sweeper.open_too_long(old.retried(now=later - 60, due_at=later), later)
 
 
-def ask(method: str, path: str, body: str | None = None, **parameters: str) -> dict[str, Any]:
-    """A request as API Gateway hands it in."""
+def ask(
+    method: str, path: str, body: str | None = None, claims: dict[str, str] | None = None, **parameters: str
+) -> dict[str, Any]:
+    """A request as API Gateway hands it in, with the claims of a token that it has checked."""
     event = {
         "version": "2.0",
         "routeKey": f"{method} {path}",
@@ -136,6 +138,7 @@ def ask(method: str, path: str, body: str | None = None, **parameters: str) -> d
         "requestContext": {
             "http": {"method": method, "path": path, "sourceIp": "192.0.2.1", "protocol": "HTTP/1.1"},
             "stage": "$default",
+            **({"authorizer": {"jwt": {"claims": claims, "scopes": None}}} if claims else {}),
         },
         "pathParameters": parameters,
         "isBase64Encoded": False,
@@ -163,6 +166,31 @@ def test_the_api_answers_as_everywhere(pipeline: OnAws) -> None:
     ]
     assert "secret" not in str(lines)
     assert made["uploadUrl"] not in str(lines)
+
+
+def test_callers_are_those_of_the_claims(pipeline: OnAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With jwt the gateway's claims say who calls and what for; an event without them comes from nobody, whatever its
+    headers say. The signature is the gateway's to check, and it is not checked again."""
+    settings = msgspec.structs.replace(
+        pipeline.settings,
+        auth="jwt",
+        backend="aws",
+        jwt_scope_claim="cognito:groups",
+        jwt_scope_prefix="shop-",
+    )
+    monkeypatch.setattr(pipeline.service, "settings", settings)
+    api._application.cache_clear()
+    monkeypatch.setattr(api, "_application", api._application.__wrapped__)
+    writer = {"sub": "anna", "cognito:groups": "[shop-upload shop-read]"}
+    made = json.loads(ask("POST", "/uploads", claims=writer)["body"])
+    path = f"/jobs/{made['jobId']}"
+    assert ask("GET", path, claims=writer, jobId=made["jobId"])["statusCode"] == 200
+    reader = {"sub": "bert", "cognito:groups": "shop-read"}
+    assert ask("GET", path, claims=reader, jobId=made["jobId"])["statusCode"] == 404
+    assert ask("POST", "/uploads", claims=reader)["statusCode"] == 403
+    assert ask("GET", "/jobs", claims={"sub": "anna", "cognito:groups": "upload read"})["statusCode"] == 403
+    assert ask("GET", "/jobs")["statusCode"] == 401
+    assert ask("GET", "/health")["statusCode"] == 200
 
 
 def test_an_event_stream_tells_the_state_now_and_ends(pipeline: OnAws) -> None:
