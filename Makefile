@@ -20,6 +20,7 @@ SITE_READY := $(SITE)/.ready
 FUZZ := .venv-fuzz
 FUZZ_READY := $(FUZZ)/.ready
 NODE_READY := console/node_modules/.ready
+CLIENT_READY := clients/typescript/node_modules/.ready
 SECONDS ?= 60
 CODE := $(wildcard src tests scripts benchmarks)
 TYPED := $(wildcard src tests scripts)
@@ -47,7 +48,7 @@ run: $(READY) $(NATIVE) ## Start Safelight on this machine; ARGS="--port 8001" f
 demo: $(READY) $(NATIVE) ## Send one picture through the pipeline; PHOTO=path for your own
 	$(BIN)/safelight demo $(if $(PHOTO),"$(PHOTO)")
 
-test: $(READY) $(NATIVE) $(EMULATOR_READY) $(PACKAGE_READY) $(NODE_READY) ## Run every test; ARGS="-k name" to choose
+test: $(READY) $(NATIVE) $(EMULATOR_READY) $(PACKAGE_READY) $(NODE_READY) $(CLIENT_READY) ## Run every test; ARGS="-k name" to choose
 	$(BIN)/python -m pytest $(ARGS)
 
 native: $(READY) ## Build the accelerator for marks on JPEGs, if cargo is here
@@ -86,8 +87,7 @@ check: $(READY) $(TEMPLATE_GOOD) ## Lint, formatting, types, layers, dangerous c
 	$(BIN)/python scripts/docs.py --check
 	$(BIN)/python scripts/operations.py --check
 
-clients: $(READY) ## Make the clients' types and the Postman collection from the API's description; needs npm
-	npm --prefix clients/typescript ci --silent
+clients: $(READY) $(CLIENT_READY) ## Make the clients' types and the Postman collection from the API's description; needs npm
 	$(BIN)/python scripts/clients.py
 	npm --prefix clients/typescript run --silent check
 
@@ -214,3 +214,11 @@ $(NODE_READY): console/package-lock.json
 	elif echo 'Fetching what the console is built with' && npm --prefix console ci --silent; then \
 		touch $@; \
 	else echo 'What the console is built with could not be fetched' >&2; fi
+
+# What the TypeScript client is built with. Without it, the test that runs the client in Node is skipped and says so.
+$(CLIENT_READY): clients/typescript/package-lock.json
+	@if ! command -v npm >/dev/null; then \
+		echo 'No npm here (https://nodejs.org): the TypeScript client can not be built' >&2; \
+	elif echo 'Fetching what the TypeScript client is built with' && npm --prefix clients/typescript ci --silent; then \
+		touch $@; \
+	else echo 'What the TypeScript client is built with could not be fetched' >&2; fi
