@@ -238,15 +238,26 @@ def build(settings: Settings, *, url: str = "") -> AbstractContextManager[System
 def open_store(settings: Settings) -> Iterator[System]:
     """Safelight for a command of the operator, beside whatever else works on the same store. Nothing is made that is
     not there. Raise ConfigurationError."""
-    if settings.backend == "embedded":
-        from safelight.backends.embedded import Embedded
-
-        if not Embedded.lives_in(settings.data):
-            raise ConfigurationError(
-                f"There is no Safelight in the folder {settings.data}; name its folder with --data or {PREFIX}DATA."
-            )
+    _insist(settings)
     with build(settings) as system:
         yield system
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether the data folder holds a Safelight. On AWS that is not asked."""
+    if settings.backend == "aws":
+        return True
+    from safelight.backends.embedded import Embedded
+
+    return Embedded.lives_in(settings.data)
+
+
+def _insist(settings: Settings) -> None:
+    """Raise ConfigurationError if the data folder holds no Safelight."""
+    if not is_there(settings):
+        raise ConfigurationError(
+            f"There is no Safelight in the folder {settings.data}; name its folder with --data or {PREFIX}DATA."
+        )
 
 
 @contextmanager
@@ -385,8 +396,11 @@ def _check_auth(settings: Settings) -> None:
 
 
 @contextmanager
-def open_keys(settings: Settings) -> Iterator[Keys]:
-    """The API keys of this backend. Raise ConfigurationError."""
+def open_keys(settings: Settings, *, new: bool = False) -> Iterator[Keys]:
+    """The API keys of this backend. A data folder that holds no Safelight is begun if `new`. Raise ConfigurationError
+    otherwise."""
+    if not new:
+        _insist(settings)
     clock = time.time
     if settings.backend == "aws":
         from safelight.backends.aws import Aws

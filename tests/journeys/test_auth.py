@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.journeys.serving import Server, client, image, safelight, submit, wait
+from tests.support.receiver import receiver
 
 from safelight.client import Client, Refused
 
@@ -133,26 +134,38 @@ def test_the_client_library_takes_a_key(keyed: Keyed, mine: str, photo: Path, tm
 
 
 def test_no_secret_in_the_logs(tmp_path: Path) -> None:
-    """After a journey with good and bad keys at the level `debug`, neither a key nor a signature nor a token of a
-    signed URL is in any log, nor anywhere in the data folder."""
+    """After a journey with good and bad keys and a webhook at the level `debug`, neither a key nor a signature nor a
+    webhook's secret nor a token of a signed URL is in any log; and no key is anywhere in the data folder."""
     data = tmp_path / "data"
-    with Server(data, "--workers", "1", auth="apikey", log_level="debug") as server:
+    said: dict[str, Any] = {"auth": "apikey", "log_level": "debug", "webhooks_to_loopback": "true"}
+    with Server(data, "--workers", "1", **said) as server, receiver() as there:
         keyed = Keyed(data, server)
         key, wrong = keyed.key("mine"), "sl_0123abcd_" + "Z" * 43
         with client(server.url) as http:
             assert as_(http, wrong).get("/jobs").status_code == 401
             assert http.get("/jobs", headers={"X-Api-Key": wrong}).status_code == 401
             as_(http, key)
+            webhook = http.post("/webhooks", json={"url": there.url}).json()
+            rotated = http.post(f"/webhooks/{webhook['id']}/rotate").json()
             grant = http.post("/uploads", json={}).json()
             assert httpx.put(grant["uploadUrl"] + "0", content=b"x", trust_env=False).status_code == 403
             job = wait(http, submit(http, image()))
             assert http.get(job["downloadUrl"]).status_code == 200
+            [told] = there.wait(1)
+            told.verified(webhook["secret"])
+            told.verified(rotated["secret"])
+            there.answer = lambda _request: 500  # what fails is logged more than what does not
+            wait(http, submit(http, image()))
+            there.wait(2)
     urls = (grant["uploadUrl"], job["downloadUrl"])
     signatures = {
         match for url in urls for match in re.findall(r"[0-9A-Za-z_%-]{32,}", url.partition("?")[2])
     }
     assert signatures
-    secrets = {key, key.rpartition("_")[2], wrong, "Z" * 43, *signatures}
+    shared = {made["secret"].removeprefix("whsec_") for made in (webhook, rotated)}
+    assert len(shared) == 2
+    signed = {each.removeprefix("v1,") for each in told.headers["webhook-signature"].split()}
+    secrets = {key, key.rpartition("_")[2], wrong, "Z" * 43, *signatures, *shared, *signed}
     log = server.log.read_text()
     assert "completed" in log
     assert [secret for secret in secrets if secret in log] == []
@@ -168,6 +181,29 @@ def test_no_server_tells_its_version(keyed: Keyed) -> None:
             assert "server" not in answer.headers
             assert "x-powered-by" not in answer.headers
         assert http.get("/health").headers["x-content-type-options"] == "nosniff"
+
+
+# --- which folder ---
+
+
+def test_keys_are_those_of_a_folder_that_is_named(tmp_path: Path) -> None:
+    """The first key begins a folder, and says so with what serves it; after that the folder is named, apart from the
+    result. Listing and revoking begin nothing: they refuse a folder without a Safelight."""
+    folder = tmp_path / "shop"
+    for words in (("ls",), ("revoke", "sl_12345678")):
+        done = safelight("keys", *words, "--data", folder)
+        assert (done.returncode, done.stdout) == (3, "")
+        assert f"There is no Safelight in the folder {folder}" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+    made = safelight("keys", "create", "--data", folder)
+    assert (made.returncode, made.stdout[:3], len(made.stdout.split())) == (0, "sl_", 1)
+    assert made.stderr.startswith(f"There was no Safelight in the data folder {folder}")
+    assert f"safelight serve --data {folder}" in made.stderr
+    listed = safelight("keys", "ls", "--json", settings={"data": str(folder)})
+    assert [key["name"] for key in json.loads(listed.stdout)] == ["default"]
+    assert listed.stderr == f"The keys of the data folder {folder}\n"
+    both = safelight("keys", "ls", "--data", folder, "--stack", "x")
+    assert (both.returncode, both.stdout) == (2, "")
 
 
 # --- where it listens ---

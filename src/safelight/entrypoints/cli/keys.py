@@ -1,14 +1,17 @@
 """`safelight keys`: who may call, where SAFELIGHT_AUTH=apikey asks for keys."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from safelight.entrypoints.cli.deploy import Region
-from safelight.entrypoints.cli.terminal import AsJson, UsageError, columns, say, say_json
+from safelight.entrypoints.cli.store import Data, chosen
+from safelight.entrypoints.cli.terminal import AsJson, UsageError, columns, note, say, say_json
 
 if TYPE_CHECKING:
     from safelight.callers import Scope
@@ -33,6 +36,7 @@ def create(
     owner: str | None = None,
     scope: str = "upload,read",
     days: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
+    data: Data = None,
     stack: Stack = None,
     region: Region = None,
     as_json: AsJson = False,
@@ -56,7 +60,7 @@ def create(
     from safelight.model import DAY
 
     scopes = _scopes(scope)
-    with _opened(stack, region) as store:
+    with _opened(data, stack, region, new=True) as store:
         key, text = store.create(
             name=name,
             owner=owner,
@@ -70,11 +74,11 @@ def create(
 
 
 @keys.command(name="ls")
-def list_(*, stack: Stack = None, region: Region = None, as_json: AsJson = False) -> None:
+def list_(*, data: Data = None, stack: Stack = None, region: Region = None, as_json: AsJson = False) -> None:
     """List the keys, oldest first. What they are can not be shown again, only how they begin."""
     from safelight.model import timestamp
 
-    with _opened(stack, region) as store:
+    with _opened(data, stack, region) as store:
         found = store.all()
         documents = [_document(store, key) for key in found]
     if as_json:
@@ -105,12 +109,13 @@ def revoke(
     prefix: Annotated[str, Parameter(help="How the key begins, as `keys ls` shows it.")],
     /,
     *,
+    data: Data = None,
     stack: Stack = None,
     region: Region = None,
     as_json: AsJson = False,
 ) -> None:
     """End a key: the next request that brings it is refused."""
-    with _opened(stack, region) as store:
+    with _opened(data, stack, region) as store:
         key = store.revoke(prefix)
     if as_json:
         say_json({"prefix": key.prefix, "name": key.name, "revoked": True})
@@ -130,17 +135,25 @@ def _scopes(text: str) -> "tuple[Scope, ...]":
 
 
 @contextmanager
-def _opened(stack: str | None, region: str | None) -> Iterator["Keys"]:
-    """The keys of a stack, or of the backend that the environment names."""
-    from safelight import bootstrap, config
+def _opened(
+    data: Path | None, stack: str | None, region: str | None, *, new: bool = False
+) -> Iterator["Keys"]:
+    """The keys that the options name, or else the environment. On one machine it is told whose keys they are, since the
+    folder may depend on where one stands; one that holds no Safelight is begun only if `new`. Raise
+    ConfigurationError."""
+    from safelight import bootstrap
 
-    if stack is None:
-        settings = config.load(region=region)
-    else:
-        from safelight.entrypoints.cli.worker import of_stack
-
-        settings = config.load(backend="aws", **of_stack(stack, region))
-    with bootstrap.open_keys(settings) as store:
+    settings = chosen(data, stack, region)
+    if settings.backend == "embedded":
+        folder = Path(settings.data).absolute()
+        if bootstrap.is_there(settings):
+            note(f"The keys of the data folder {folder}")
+        elif new:
+            note(
+                f"There was no Safelight in the data folder {folder}: this key begins one. "
+                f"Serve it with safelight serve --data {shlex.quote(str(folder))}"
+            )
+    with bootstrap.open_keys(settings, new=new) as store:
         yield store
 
 

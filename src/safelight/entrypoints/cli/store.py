@@ -11,6 +11,7 @@ from safelight.entrypoints.cli.terminal import UsageError
 
 if TYPE_CHECKING:
     from safelight.bootstrap import System
+    from safelight.config import Settings
 
 Data = Annotated[
     Path | None,
@@ -28,10 +29,10 @@ Stack = Annotated[
 ]
 
 
-@contextmanager
-def opened(data: Path | None, stack: str | None, region: str | None) -> "Iterator[System]":
-    """The store that the options name, or else the environment."""
-    from safelight import bootstrap, config
+def chosen(data: Path | None, stack: str | None, region: str | None) -> "Settings":
+    """The settings of the store that the options name, or else the environment. Raise UsageError or
+    ConfigurationError."""
+    from safelight import config
     from safelight.entrypoints.cli.worker import of_stack
 
     if data is not None and (stack is not None or region is not None):
@@ -39,10 +40,16 @@ def opened(data: Path | None, stack: str | None, region: str | None) -> "Iterato
             "--data is a folder of this machine; --stack and --region are for AWS: give one or the other."
         )
     if stack is not None:
-        settings = config.load(backend="aws", **of_stack(stack, region))
-    elif data is not None:
-        settings = config.load(backend="embedded", data=str(data))
-    else:
-        settings = config.load(region=region)
-    with bootstrap.open_store(settings) as system:
+        return config.load(backend="aws", **of_stack(stack, region))
+    if data is not None:
+        return config.load(backend="embedded", data=str(data))
+    return config.load(region=region)
+
+
+@contextmanager
+def opened(data: Path | None, stack: str | None, region: str | None) -> "Iterator[System]":
+    """The store that the options name, or else the environment."""
+    from safelight import bootstrap
+
+    with bootstrap.open_store(chosen(data, stack, region)) as system:
         yield system

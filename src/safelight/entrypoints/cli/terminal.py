@@ -48,6 +48,11 @@ def say_json(value: Any, *, whole: bool = True) -> None:
     say(json.dumps(value, ensure_ascii=False, indent=2 if whole else None))
 
 
+def note(message: str) -> None:
+    """Something worth knowing, beside the result: on stderr, so that scripts read the result alone."""
+    sys.stderr.write(f"{message}\n")
+
+
 def complain(message: str) -> None:
     """Say in one line what is wrong."""
     sys.stderr.write(f"{complaint(message)}\n")
