@@ -29,6 +29,9 @@ TYPED := $(wildcard src tests scripts)
 # the library, with its binding, from pyvips-binary: no compiler, and the same libvips everywhere.
 export PKG_CONFIG := false
 
+# Tests run file by file in as many processes as there are cores: a file shares its servers. ARGS="-n0 -s" for one.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 # A .venv is trusted only if its interpreter runs and it was made in this folder (its scripts hold absolute paths).
 ifneq ($(wildcard $(VENV)),)
 ifneq ($(shell $(BIN)/python -c 'print(open("$(DEPS)").read().strip())' 2>/dev/null),$(CURDIR))
@@ -49,7 +52,7 @@ demo: $(READY) $(NATIVE) ## Send one picture through the pipeline; PHOTO=path fo
 	$(BIN)/safelight demo $(if $(PHOTO),"$(PHOTO)")
 
 test: $(READY) $(NATIVE) $(EMULATOR_READY) $(PACKAGE_READY) $(NODE_READY) $(CLIENT_READY) ## Run every test; ARGS="-k name" to choose
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 native: $(READY) ## Build the accelerator for marks on JPEGs, if cargo is here
 	@if [ -s $(NATIVE) ]; then rm $(NATIVE); fi # what failed before is tried again when it is asked for

@@ -23,7 +23,7 @@ from safelight.imaging import SandboxedRenderer, render_in_process
 from safelight.imaging.sample import photo
 from safelight.model import Source
 from safelight.recipes import canonical, default
-from safelight.service import UploadRequest
+from safelight.uploads import UploadRequest
 
 IDLE_JOBS: Final = 40
 LOAD_JOBS: Final = 1000

@@ -43,9 +43,10 @@ from safelight.model import (
 )
 from safelight.orphans import Orphans
 from safelight.recipes import Book
-from safelight.service import Service, UploadRequest
+from safelight.service import Service
 from safelight.sweeper import Sweeper
 from safelight.testing import Clock, in_memory
+from safelight.uploads import UploadRequest
 
 SIZES: Final = (1_000, 10_000, 100_000, 1_000_000)
 OWNERS: Final = 20

@@ -7,17 +7,17 @@ The job record is the truth; the queue only wakes workers. So every method may r
 anywhere: the second run changes nothing, and what was cut off becomes due and is swept up (`sweeper`).
 """
 
-import json
 import logging
 import random
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, Any, Final, Literal
+from typing import IO, Final
 
 import msgspec
 
 from safelight import faults
+from safelight.catalogue import RECIPES, Catalogue
 from safelight.config import Settings
 from safelight.duplicates import Duplicates
 from safelight.errors import (
@@ -27,14 +27,10 @@ from safelight.errors import (
     BlobNotFound,
     ChecksumMismatch,
     ClaimLost,
-    ConflictingFields,
     EmptyFile,
     FileError,
-    InvalidRequest,
     JobNotFound,
-    MultipartNeedsSize,
     Overloaded,
-    PublicOutputsOff,
     RenderCrashed,
     RenderTimedOut,
     SafelightError,
@@ -55,9 +51,7 @@ from safelight.model import (
     Job,
     JobState,
     Moment,
-    Multipart,
     Output,
-    RecipeRef,
     Source,
     Stage,
     Upload,
@@ -66,16 +60,13 @@ from safelight.model import (
     job_id_of,
     new_id,
     output_key,
-    upload_key,
 )
 from safelight.ports import Page, Ports, Rendered, UploadGrant, UploadLink
-from safelight.recipes import Book, Recipe, canonical, digest, parse
-from safelight.shelf import INLINE, Shelf
+from safelight.recipes import Book
+from safelight.shelf import Shelf
+from safelight.uploads import RecipeChoice, UploadRequest, new_job, refuse
 
 log = logging.getLogger(__name__)
-
-LOOK_FOR_UPLOAD_EVERY: Final = 10 * MINUTE
-"""How often the sweeper looks whether an upload came whose event was lost."""
 
 WAKE_AGAIN_AFTER: Final = 10 * MINUTE
 """How long a queued job may wait before the sweeper takes its message for lost and sends another."""
@@ -90,18 +81,8 @@ SUSPICIOUS: Final = frozenset({RenderTimedOut.code, RenderCrashed.code})
 """Ends of an attempt that the file may well have caused: such a job is tried once more, not five times."""
 
 
-MULTIPART_FROM: Final = 16_000_000
-"""A file that is larger than this, in bytes, may come in parts."""
-
-PART_SIZE: Final = 8 * 2**20
-"""How large its parts are: with the largest upload that can be set, there are 597 of them."""
-
-RecipeChoice = str | dict[str, Any] | None
-"""A recipe's name, a recipe itself, or None for the default."""
-
-RECIPES: Final = "recipes"
 DELETED: Final = "deleted"
-"""Partitions of the records: recipes by digest, and which jobs were deleted by whom."""
+"""The partition of the records that holds which jobs were deleted by whom."""
 
 BATCHES: Final = "batches"
 """The partition of the records that holds which jobs are in which batch."""
@@ -109,27 +90,8 @@ BATCHES: Final = "batches"
 BATCH_KEPT: Final = 8 * DAY
 """How much longer than a job that ends at once a batch is remembered: no job is open for longer."""
 
-RECIPES_KEPT: Final = 256
-"""How many recipes a process remembers."""
-
 LOOK_AT_QUEUE_EVERY: Final = 2.0
 """How old, in seconds, the queue's length may be when a request is judged by it."""
-
-
-class UploadRequest(Value, frozen=True):
-    """What a client may say about the upload it asks for."""
-
-    filename: str | None = None
-    content_type: str | None = None
-    size: int | None = None
-    sha256: str | None = None
-    crc32: str | None = None
-    recipe: RecipeChoice = None
-    metadata: dict[str, str] = {}
-    method: Literal["PUT", "POST"] = "PUT"
-    overwrite: bool = True
-    multipart: bool = False
-    dedupe: bool = False
 
 
 class Batch(Value, frozen=True):
@@ -151,8 +113,7 @@ class Service:
         self._duplicates = Duplicates(settings, ports)
         self.shelf = Shelf(settings, ports.records, book)
         self._quotas = Quotas(settings, ports)
-        self._published: set[str] = set()
-        self._recipes: dict[str, tuple[bytes, frozenset[str]]] = {}
+        self.catalogue = Catalogue(settings, ports, book, self.shelf)
         self._queue_looked_at = float("-inf")
         self._queue_full = False
 
@@ -166,16 +127,16 @@ class Service:
         self._refuse_overload()
         for number, request in enumerate(requests):
             try:
-                self._refuse_request(request)
+                refuse(request, self.settings.max_bytes)
             except SafelightError as error:
                 raise type(error)(f"files[{number}]: {error.message}") from None
-        recipe = self._publish(owner, requests[0].recipe)
+        recipe = self.catalogue.publish(owner, requests[0].recipe)
         now = self.ports.clock()
         batch = Batch(id=new_id(), owner=owner, created_at=now, job_ids=tuple(new_id() for _ in requests))
         sizes = [self.settings.max_bytes if request.size is None else request.size for request in requests]
         self._quotas.take(owner, batch.job_ids, sum(sizes))
         jobs = [
-            _new_job(
+            new_job(
                 job_id, owner, request, recipe, now, InBatch(id=batch.id, number=number, size=len(requests))
             )
             for number, (job_id, request) in enumerate(zip(batch.job_ids, requests, strict=True))
@@ -206,8 +167,8 @@ class Service:
         MultipartNeedsSize, ConflictingFields, InvalidRequest.
         """
         self._refuse_overload()
-        self._refuse_request(request)
-        recipe = self._publish(owner, request.recipe)
+        refuse(request, self.settings.max_bytes)
+        recipe = self.catalogue.publish(owner, request.recipe)
         if request.dedupe and request.sha256:
             earlier = self._duplicates.find(owner, request.sha256.lower(), recipe)
             if earlier is not None and not self.was_deleted(earlier):
@@ -215,35 +176,10 @@ class Service:
         now = self.ports.clock()
         job_id = new_id()
         self._quotas.take(owner, (job_id,), self.settings.max_bytes if request.size is None else request.size)
-        job = _new_job(job_id, owner, request, recipe, now)
+        job = new_job(job_id, owner, request, recipe, now)
         self.ports.jobs.create(job)
         faults.reached("upload.requested")
         return job
-
-    def _refuse_request(self, request: UploadRequest) -> None:
-        if request.size is not None and request.size > self.settings.max_bytes:
-            raise TooLarge(
-                f"The largest upload is {self.settings.max_bytes} bytes; {request.size} were declared."
-            )
-        if request.size == 0:
-            raise EmptyFile("An empty file can not be processed; declare the size that the file really has.")
-        if request.method == "POST" and not request.overwrite:
-            raise ConflictingFields(
-                "overwrite: false goes with method PUT; forms can not promise it everywhere."
-            )
-        if request.sha256 and request.crc32:
-            raise ConflictingFields("Declare sha256 or crc32: storage checks one of them.")
-        if not request.multipart:
-            return
-        if request.method == "POST":
-            raise ConflictingFields("multipart: true goes with method PUT; a form holds one whole file.")
-        if request.size is None:
-            raise MultipartNeedsSize
-        if request.size <= MULTIPART_FROM:
-            raise MultipartNeedsSize(
-                f"Only a file of more than {MULTIPART_FROM} bytes may come in parts and {request.size} were declared; "
-                "send it in one piece."
-            )
 
     def upload_link(self, job: Job) -> UploadLink:
         """A newly signed URL for the job's upload, bound to whatever the client declared."""
@@ -326,7 +262,7 @@ class Service:
             raise AttemptsUsedUp
         assert job.source is not None, "a claimable job has a source"
         self._refuse_by_size(job, job.source)
-        recipe, public = self._recipe_of(job)
+        recipe, public = self.catalogue.content(job.recipe)
         try:
             original = self.ports.blobs.open(job.source.key, job.source.version)
         except BlobNotFound:
@@ -486,7 +422,7 @@ class Service:
         """A new job on the kept original of an earlier one. Raise SourceGone if it is not kept any more."""
         self._refuse_overload()
         earlier = self.describe(owner, job_id)
-        reference = self._publish(owner, recipe)
+        reference = self.catalogue.publish(owner, recipe)
         source = earlier.source
         if source is None or self.ports.blobs.head(source.key, source.version) is None:
             raise SourceGone
@@ -605,103 +541,10 @@ class Service:
         if self._queue_full:
             raise Overloaded
 
-    def chosen(self, owner: str, choice: RecipeChoice) -> Recipe:
-        """The recipe that a client chose: the operator's, the owner's own, or one inside the request.
-
-        Raise UnknownRecipe, RecipeInvalid; InvalidRequest where clients may bring none of their own.
-        """
-        if not isinstance(choice, dict):
-            return self.shelf.get(owner, choice or self.settings.default_recipe)
-        if not self.settings.inline_recipes:
-            raise InvalidRequest("Recipes inside a request are turned off here; name one of GET /recipes.")
-        return parse(json.dumps(choice).encode(), self.settings.assets)
-
-    def _publish(self, owner: str, choice: RecipeChoice) -> RecipeRef:
-        """Resolve the recipe that a client chose, and keep its content where every worker finds it. Raise also
-        PublicOutputsOff."""
-        recipe = self.chosen(owner, choice)
-        if recipe.public_files() and not self.ports.links.publishes:
-            raise PublicOutputsOff
-        name = INLINE if isinstance(choice, dict) else choice or self.settings.default_recipe
-        reference = RecipeRef(name=name, digest=digest(recipe))
-        if name not in self.book.names():
-            self._keep_for_a_while(reference.digest, canonical(recipe))
-        elif reference.digest not in self._published:
-            self.ports.records.put(RECIPES, reference.digest, canonical(recipe))
-            if len(self._published) >= RECIPES_KEPT:
-                self._published.clear()
-            self._published.add(reference.digest)
-        return reference
-
-    def _keep_for_a_while(self, address: str, recipe: bytes) -> None:
-        """Keep a recipe that has no name until no job can need it any more; each use makes that later."""
-        now = self.ports.clock()
-        kept = self.ports.records.get(RECIPES, address)
-        if kept is not None and (
-            kept.expires_at is None or kept.expires_at > now + 2 * self.settings.retention_seconds
-        ):
-            return
-        self.ports.records.put(RECIPES, address, recipe, expires_at=now + 3 * self.settings.retention_seconds)
-
-    def _recipe_of(self, job: Job) -> tuple[bytes, frozenset[str]]:
-        """The job's recipe, and the names of the files that it makes public."""
-        recipe = self._recipes.get(job.recipe.digest)
-        if recipe is None:
-            record = self.ports.records.get(RECIPES, job.recipe.digest)
-            if record is None:
-                raise StorageUnavailable(f"The recipe {job.recipe.digest} is not there.")
-            if len(self._recipes) >= RECIPES_KEPT:
-                self._recipes.clear()
-            # Addressed by content: it never changes.
-            recipe = self._recipes[job.recipe.digest] = (record.value, _public_files(record.value))
-        return recipe
-
     def _drop_upload_of_deleted(self, job_id: str) -> None:
         # An upload that lands after its job was deleted must go too. Anything else that is no job's is not ours.
         if self.ports.records.get(DELETED, job_id) is not None:
             self.ports.blobs.delete(f"uploads/{job_id}/")
-
-
-def _new_job(
-    job_id: str,
-    owner: str,
-    request: UploadRequest,
-    recipe: RecipeRef,
-    now: float,
-    batch: InBatch | None = None,
-) -> Job:
-    """The job of an upload that was asked for."""
-    filename = request.filename or f"{new_id()}.jpg"
-    return Job(
-        id=job_id,
-        owner=owner,
-        state=JobState.PENDING,
-        stage=Stage.AWAITING_UPLOAD,
-        created_at=now,
-        updated_at=now,
-        due_at=now + LOOK_FOR_UPLOAD_EVERY,
-        upload=Upload(
-            filename=filename,
-            key=upload_key(job_id, filename),
-            method=request.method,
-            content_type=request.content_type,
-            size=request.size,
-            sha256=request.sha256.lower() if request.sha256 else None,
-            crc32=request.crc32.lower() if request.crc32 else None,
-            overwrite=request.overwrite,
-            multipart=Multipart(part_size=PART_SIZE) if request.multipart else None,
-            dedupe=request.dedupe,
-        ),
-        recipe=recipe,
-        metadata=request.metadata,
-        batch=batch,
-        timeline=(Moment(at=now, state=JobState.PENDING),),
-    )
-
-
-def _public_files(recipe: bytes) -> frozenset[str]:
-    """The names of the files that a recipe makes public. Most make none, and need not be parsed to know."""
-    return parse(recipe).public_files() if b'"public"' in recipe else frozenset()
 
 
 def _refuse_by_crc32(upload: Upload, original: IO[bytes]) -> None:

@@ -27,7 +27,8 @@ from safelight.batches import Batches
 from safelight.errors import AttemptsUsedUp, JobNotFound, StorageUnavailable
 from safelight.model import DAY, HOUR, Failure, Job, JobState, Notice, Stage
 from safelight.orphans import Orphans
-from safelight.service import LOOK_FOR_UPLOAD_EVERY, TIDY_AFTER, WAKE_AGAIN_AFTER, Service
+from safelight.service import TIDY_AFTER, WAKE_AGAIN_AFTER, Service
+from safelight.uploads import LOOK_FOR_UPLOAD_EVERY
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from safelight.model import Notice, Source, Wake
 from safelight.multipart import MultipartUploads
 from safelight.outgoing import Answered
 from safelight.ports import Rendering
-from safelight.service import PART_SIZE, UploadRequest
 from safelight.sweeper import Sweeper
+from safelight.uploads import PART_SIZE, UploadRequest
 from safelight.webhooks.courier import Courier
 
 ME: Final = "local"

@@ -32,9 +32,10 @@ from safelight.imaging import SandboxedRenderer
 from safelight.model import DAY, JobState
 from safelight.ports import Ports
 from safelight.recipes import Book
-from safelight.service import TIDY_AFTER, WAKE_AGAIN_AFTER, Service, UploadRequest
+from safelight.service import TIDY_AFTER, WAKE_AGAIN_AFTER, Service
 from safelight.sweeper import Sweeper
 from safelight.testing import Clock, in_memory
+from safelight.uploads import UploadRequest
 
 JOBS = 12
 WORKERS = 2

@@ -15,8 +15,9 @@ from safelight.heartbeat import Worker
 from safelight.model import JobState, Source, Wake
 from safelight.ports import Ports, Rendering
 from safelight.recipes import Book
-from safelight.service import Service, UploadRequest
+from safelight.service import Service
 from safelight.testing import Clock, Renderer, in_memory
+from safelight.uploads import UploadRequest
 
 
 @pytest.fixture(params=["memory", "aws"])

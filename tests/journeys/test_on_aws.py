@@ -17,8 +17,8 @@ from safelight.entrypoints.payloads import body_of_notice
 from safelight.errors import ConfigurationError, JobNotFound
 from safelight.heartbeat import Worker
 from safelight.model import Job, JobState, Notice
-from safelight.service import UploadRequest
 from safelight.testing import Clock
+from safelight.uploads import UploadRequest
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from safelight.backends.embedded import Embedded
 from safelight.config import Settings
 from safelight.model import Job, Wake, new_id
 from safelight.recipes import Book
-from safelight.service import Service, UploadRequest
+from safelight.service import Service
 from safelight.testing import in_memory
+from safelight.uploads import UploadRequest
 
 pytestmark = pytest.mark.embedded
 

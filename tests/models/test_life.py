@@ -29,9 +29,10 @@ from safelight.model import DAY, HOUR, MINUTE, Job, JobState, Notice, Source
 from safelight.orphans import Orphans
 from safelight.ports import BlobInfo, DeadLetters, Delivery, Ports, Rendering
 from safelight.recipes import Book
-from safelight.service import Service, UploadRequest
+from safelight.service import Service
 from safelight.sweeper import Sweeper
 from safelight.testing import Clock
+from safelight.uploads import UploadRequest
 
 BACKENDS: Final = {"memory": (60, 40), "embedded": (6, 25)}
 """How many examples of how many steps: what takes a moment in memory takes a while on a disk."""

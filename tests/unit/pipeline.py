@@ -8,9 +8,10 @@ from safelight.heartbeat import Worker
 from safelight.model import Claim, Job
 from safelight.ports import BlobInfo, Delivery
 from safelight.recipes import Book
-from safelight.service import Service, UploadRequest
+from safelight.service import Service
 from safelight.sweeper import Sweeper
 from safelight.testing import Clock, in_memory
+from safelight.uploads import UploadRequest
 
 ME = "local"
 

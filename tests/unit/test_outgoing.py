@@ -146,7 +146,9 @@ def _endless_headers(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("talk", "error"), [(_nothing, NotHttp), (_noise, NotHttp), (_endless_headers, NotHttp)], ids=str
+    ("talk", "error"),
+    [(_nothing, NotHttp), (_noise, NotHttp), (_endless_headers, NotHttp)],
+    ids=lambda value: value.__name__,
 )
 def test_what_is_no_answer(talk: Callable[[socket.socket], None], error: type[OutgoingError]) -> None:
     """An end without a word, another protocol, a head without an end."""
@@ -183,7 +185,7 @@ def _silence(connection: socket.socket) -> None:
         pass
 
 
-@pytest.mark.parametrize("talk", [_drip, _silence], ids=str)
+@pytest.mark.parametrize("talk", [_drip, _silence], ids=lambda value: value.__name__)
 def test_the_limit_is_for_all_of_it(talk: Callable[[socket.socket], None]) -> None:
     """Who answers byte by byte has no more time than who says nothing."""
     with raw(talk) as url, pytest.raises(TimedOut):

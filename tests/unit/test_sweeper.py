@@ -9,8 +9,9 @@ from tests.unit.pipeline import ME, Pipeline
 from safelight.errors import SafelightError, StorageUnavailable
 from safelight.heartbeat import Worker
 from safelight.model import DAY, Claim, InBatch, JobState, Notice, Stage
-from safelight.service import LOOK_FOR_UPLOAD_EVERY, TIDY_AFTER, WAKE_AGAIN_AFTER
+from safelight.service import TIDY_AFTER, WAKE_AGAIN_AFTER
 from safelight.sweeper import AWAY, Sweeper
+from safelight.uploads import LOOK_FOR_UPLOAD_EVERY
 
 
 @pytest.fixture

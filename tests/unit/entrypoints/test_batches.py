@@ -9,8 +9,8 @@ from tests.unit.entrypoints.test_api import NOBODY, assert_problem, client
 from tests.unit.pipeline import ME, Pipeline
 
 from safelight.model import DAY, Notice
-from safelight.service import UploadRequest
 from safelight.sweeper import Sweeper
+from safelight.uploads import UploadRequest
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.unit.pipeline import ME, Pipeline
 from safelight import testing
 from safelight.entrypoints.lambdas.sweeper import open_too_long
 from safelight.model import DAY, HOUR, JobState
-from safelight.service import MULTIPART_FROM, PART_SIZE
+from safelight.uploads import MULTIPART_FROM, PART_SIZE
 
 CONTENT = b"0123456789abcdef" * (2 * PART_SIZE // 16) + b"and the rest"
 

@@ -13,7 +13,7 @@ from multipart import (  # type: ignore[import-untyped] # it ships no types
 from safelight import recipes
 from safelight.entrypoints.api.requests import read_json_object, refuse_unknown
 from safelight.errors import InvalidRequest, RecipeInvalid
-from safelight.service import RecipeChoice
+from safelight.uploads import RecipeChoice
 
 MAX_FIELDS: Final = 20
 """The most fields of a form."""

@@ -12,7 +12,7 @@ from safelight.entrypoints.api.forms import ROOM, read_preview
 def create_preview(request: Call, body: RawBody) -> Response[bytes]:
     """Draw one output of a recipe from a small file, at once: no job is made, and nothing is kept."""
     asked = read_preview(request.headers.get("content-type", ""), body)
-    recipe = request.service.chosen(request.owner, asked.recipe)
+    recipe = request.service.catalogue.chosen(request.owner, asked.recipe)
     drawn = request.context.previews.draw(asked.file, recipe, asked.output)
     return Response(
         drawn.content,

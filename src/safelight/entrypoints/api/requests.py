@@ -16,7 +16,7 @@ from safelight.addresses import MAX_URL
 from safelight.errors import BatchNotFound, InvalidRequest, JobNotFound, MissingJobId, SafelightError
 from safelight.model import JobState
 from safelight.ports import MOST_PARTS, Part
-from safelight.service import UploadRequest
+from safelight.uploads import UploadRequest
 from safelight.webhooks import EVENTS
 
 MAX_BODY: Final = 1_000_000
