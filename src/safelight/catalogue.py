@@ -28,7 +28,7 @@ class Catalogue:
         self._settings = settings
         self._records = ports.records
         self._clock = ports.clock
-        self._publishes = ports.links.publishes
+        self._links = ports.links
         self._book = book
         self._shelf = shelf
         self._published: set[str] = set()
@@ -49,7 +49,7 @@ class Catalogue:
         """Resolve the recipe that a client chose, and keep its content where every worker finds it. Raise also
         PublicOutputsOff."""
         recipe = self.chosen(owner, choice)
-        if recipe.public_files() and not self._publishes:
+        if recipe.public_files() and not self._links.publishes:
             raise PublicOutputsOff
         name = INLINE if isinstance(choice, dict) else choice or self._settings.default_recipe
         reference = RecipeRef(name=name, digest=digest(recipe))
