@@ -40,7 +40,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: clients help run demo test native console browser infra hostile fuzz template servers check faults kills bench load soak bench-aws site package lock clean
+.PHONY: clients help run demo test native console browser infra hostile fuzz template servers check faults kills bench load soak bench-aws bench-engine site package lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -102,6 +102,9 @@ kills: $(READY) ## 300 kills over 1,000 jobs, a crash at every point every time:
 
 bench: $(READY) $(NATIVE) ## Measure against peers, in one run
 	$(BIN)/python benchmarks/run.py
+
+bench-engine: $(READY) $(NATIVE) ## Measure the engine job by job beside Pillow, sharp, thumbor and ImageMagick; fetches them
+	PYTHONPATH=. $(BIN)/python benchmarks/engine.py --write
 
 bench-aws: $(READY) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
 	PYTHONPATH=. $(BIN)/python benchmarks/aws.py

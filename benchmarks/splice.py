@@ -10,7 +10,6 @@ are medians. `--write` puts them into benchmarks/RESULTS-splice.md.
 
 import argparse
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -23,6 +22,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from measuring import machine, median, table
+from peers import Answering
+from peers import sharp as start_sharp
 from PIL import Image
 from watermark import FONT_FILE, SIZES, TEXT, usual
 
@@ -43,42 +44,6 @@ KINDS: Final[dict[str, dict[str, object]]] = {
     "with restart markers, one a row of blocks": {"restart_marker_rows": 1},
     "with optimised Huffman tables": {"optimize": True},
 }
-
-SHARP: Final = """
-const sharp = require('sharp'); sharp.concurrency(1); sharp.cache(false);
-require('readline').createInterface({input: process.stdin}).on('line', async line => {
-  const {file, width, height, text} = JSON.parse(line);
-  const began = process.hrtime.bigint();
-  const size = Math.round(Math.min(width, height) * 0.04), margin = Math.round(Math.min(width, height) * 0.02);
-  const svg = `<svg width="${width}" height="${height}"><text x="${width - margin}" y="${height - margin}"
-    text-anchor="end" font-size="${size}" fill="white" fill-opacity="0.6">${text}</text></svg>`;
-  await sharp(file).composite([{input: Buffer.from(svg)}]).jpeg({quality: 90}).toBuffer();
-  console.log(Number(process.hrtime.bigint() - began) / 1e9);
-});
-"""
-
-
-class Sharp:
-    """A Node process that watermarks pictures."""
-
-    def __init__(self, folder: Path) -> None:
-        """`folder` has sharp installed."""
-        self._process = subprocess.Popen(
-            ["node", "-e", SHARP], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def seconds(self, file: Path, size: Size) -> float:
-        """Watermark once."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        order = {"file": str(file), "width": size.width, "height": size.height, "text": TEXT}
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return float(self._process.stdout.readline())
-
-    def close(self) -> None:
-        """End it."""
-        self._process.communicate()
 
 
 def commands(file: Path, size: Size, folder: Path) -> dict[str, list[str]]:
@@ -142,7 +107,15 @@ def row(name: str, size: Size, options: dict[str, object], peers: "Peers", round
             "splice": lambda: timed(lambda: splice.splice(data, size, marks, io.BytesIO())),
         }
         if sharp := peers.sharp:
-            ways["sharp"] = lambda: sharp.seconds(Path(file.name), size)
+            sides = {"width": size.width, "height": size.height}
+            order = {
+                "kind": "watermark",
+                "text": TEXT,
+                "format": "jpeg",
+                "quality": 90,
+                "file": file.name,
+            } | sides
+            ways["sharp"] = lambda: sharp.do(order).seconds
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
         for peer, command in commands(Path(file.name), size, Path(scratch)).items():
             ways[peer] = partial(timed, partial(subprocess.run, command, check=True))
@@ -165,14 +138,14 @@ _WAYS: Final = ("usual", "sharp", "magick", "jpegtran", "pixels", "job", "splice
 class Peers(NamedTuple):
     """What is started once."""
 
-    sharp: Sharp | None
+    sharp: Answering | None
     pixels: SandboxedRenderer
     splicing: SandboxedRenderer
 
 
 def run(folder: Path | None, rounds: int) -> str:
     """Measure, and give the report."""
-    sharp = Sharp(folder) if folder else None
+    sharp = start_sharp(folder) if folder else None
     peers = Peers(sharp, SandboxedRenderer(Settings(splice="off")), SandboxedRenderer(Settings()))
     rows = [
         row(name, Size(*sides), options, peers, rounds) for sides in SIZES for name, options in KINDS.items()
