@@ -190,7 +190,7 @@ def _decode_avif(data: mmap, *, wide: bool) -> Picture:
         icc = image.info.get("icc_profile")
         for frame in ImageSequence.Iterator(image):
             mode = "RGBA" if frame.mode == "RGBA" else "RGB"
-            pixels = frame.convert(mode).tobytes()
+            pixels = (frame if frame.mode == mode else frame.convert(mode)).tobytes()
             made = pyvips.Image.new_from_memory(pixels, frame.width, frame.height, len(mode), "uchar")
             made, profile = in_known_colours(made.copy(interpretation="srgb"), icc, wide=wide)
             frames.append(made)
