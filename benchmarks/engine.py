@@ -22,8 +22,8 @@ from typing import Any, Final, NamedTuple
 import peers as others
 from measuring import machine, median, table
 from peers import Answer, Job, Peer
-from pillow_ways import recipe
 from PIL import Image, ImageOps
+from pillow_ways import recipe
 from tests.pictures import likeness
 from watermark import TEXT
 
@@ -240,7 +240,7 @@ def measure(
         name: Figures(
             median(times[name]),
             peak,
-            sum(os.path.getsize(file) for file in answer.files),
+            sum(Path(file).stat().st_size for file in answer.files),
             min(alike(file, original) for file in answer.files),
             job["quality"],
         )
@@ -281,41 +281,14 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 # --- the report -------------------------------------------------------------------------------------------
 
-_MEMORY: Final = (
-    "the sandbox draws each picture in a new process, which touches all of its memory for the first time; "
-    "the line without the sandbox tells what that takes"
-)
 _LEAVES: Final = (
     "it has libjpeg decode to the size nearest above the wanted one, where Safelight leaves half of the scaling to a "
     "better kernel (`LEAVE` in `graph.py`): 0.988 to 0.995 like an exact scaling, against 0.997"
 )
-_GIF: Final = "each frame gets a palette of its own that is sought, and dithered, by libvips"
 WHY: Final[dict[tuple[str, str], str]] = {
-    ("watermark", "best"): f"it does the same, and {_MEMORY}",
-    ("progressive", "usual"): _MEMORY,
     ("renditions", "sharp"): _LEAVES,
-    ("AVIF renditions", "best"): f"it has the same encoder and does not look for its quality, and {_MEMORY}",
     ("one JPEG", "sharp"): _LEAVES,
     ("one JPEG", "thumbor"): _LEAVES,
-    (
-        "AVIF of",
-        "usual",
-    ): f"it has the same decoder and encoder and copies the pixels less often, and {_MEMORY}",
-    (
-        "AVIF of",
-        "best",
-    ): f"it has the same decoder and encoder and copies the pixels less often, and {_MEMORY}",
-    ("to half its size", "usual"): _GIF,
-    ("to half its size", "best"): f"{_GIF}; its octree is much less like the original",
-    ("to WebP", "usual"): f"it drops transparency, and {_MEMORY}",
-    ("to WebP", "best"): f"it drops transparency, and {_MEMORY}",
-    ("to WebP", "sharp"): _MEMORY,
-    ("PNG with alpha", "usual"): "it scales hidden colours with the visible ones, which bleed into the edges",
-    ("PNG with alpha", "best"): "it scales hidden colours with the visible ones, which bleed into the edges",
-    (
-        "PNG with alpha",
-        "thumbor",
-    ): "it scales hidden colours with the visible ones, which bleed into the edges",
 }
 """Why Safelight is behind a peer in a row, by words of the row's title and the peer's name."""
 
@@ -324,12 +297,13 @@ HEAD: Final = """# The engine beside its peers
 Measured by `make bench-engine` on {machine}, in one run, everybody warm and pinned to one and the same core, in turns;
 medians of {rounds} rounds. Load average at the end {load:.1f}.
 
-{photos} They are written anew as baseline JPEGs of quality 90 and 4:2:0 where a row says nothing else; the GIF pans over
-the smallest. *Usual Pillow* is what tutorials show; *best Pillow* decodes smaller, once for all sizes, pastes a tile
-instead of an overlay, and takes AVIF's speed 9 (`benchmarks/pillow_ways.py`). sharp composes an SVG, thumbor a PNG (it writes no text);
-thumbor is asked over HTTP, ImageMagick is a command whose start counts. Safelight's time is a whole rendering in its
-sandbox, digests included. Memory is the most that the process had after its first job, the runtime included. Likeness
-is SSIM with the original (scaled by Pillow), the worst of the files, where no mark is.
+{photos}
+They are written anew as baseline JPEGs of quality 90 and 4:2:0 where a row says nothing else; the GIF pans over the
+smallest. *Usual Pillow* is what tutorials show; *best Pillow* decodes smaller, once for all sizes, pastes a tile
+instead of an overlay, and takes AVIF's speed 9 (`benchmarks/pillow_ways.py`). sharp composes an SVG, thumbor a PNG (it
+writes no text); thumbor is asked over HTTP, ImageMagick is a command whose start counts. Safelight's time is a
+whole rendering in its sandbox, digests included. Memory is the most that the process had after its first job, the
+runtime included. Likeness is SSIM with the original (scaled by Pillow), the worst of the files, where no mark is.
 {missing}
 """
 
@@ -373,6 +347,7 @@ def section(row: Row, found: dict[str, Figures]) -> tuple[str, list[str]]:
 def run(folder: Path, rounds: int, only: str) -> str:
     """Measure, and give the report."""
     missing = others.fetch(folder)
+    here = machine()  # before this process is held to one core
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     sections, summary = [], []
     with tempfile.TemporaryDirectory() as temporary:
@@ -402,9 +377,7 @@ def run(folder: Path, rounds: int, only: str) -> str:
         f"{sizes['large']} (“24 MP”), and a drawing with transparency, {sizes['clear']}."
     )
     absent = "".join(f"\n{name} is missing: {why}." for name, why in missing.items())
-    head = HEAD.format(
-        machine=machine(), rounds=rounds, load=os.getloadavg()[0], photos=photos, missing=absent
-    )
+    head = HEAD.format(machine=here, rounds=rounds, load=os.getloadavg()[0], photos=photos, missing=absent)
     columns = [
         *("job", "× usual Pillow (goal)", "× sharp (goal)"),
         *("memory: usual Pillow", "memory: sharp", "faster than Safelight"),
