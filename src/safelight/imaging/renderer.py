@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import IO
 
 import msgspec
@@ -39,7 +39,7 @@ ANIMATED: frozenset[ImageFormat] = frozenset({"gif", "webp", "avif"})
 
 def prepare() -> None:
     """Load what is loaded late, so that drawing opens no file. Decodes nothing but a pixel of its own."""
-    parse(canonical(default("©")))  # which also fills the caches of what recipes may say
+    _plan(_smallest())  # which also fills the caches of what recipes may say
     for operation in catalogue().values():
         operation.prepare()
     # Once where children are forked from: what is made at the first use is then shared, and not made by each of them.
@@ -49,7 +49,7 @@ def prepare() -> None:
 def rehearse(settings: Settings) -> None:
     """Draw a picture of one pixel. A fork's memory is copied when it is touched: this touches it ahead of the job."""
     with new_file() as output:
-        draw(_tiny(), canonical(default("©")), settings, [output])
+        draw(_tiny(), _smallest(), settings, [output])
 
 
 def anticipate(recipe: bytes, width: int, height: int) -> None:
@@ -58,12 +58,23 @@ def anticipate(recipe: bytes, width: int, height: int) -> None:
     Nothing here comes from a file: the recipe is the operator's, and the size has passed the limits.
     """
     size: Size | None = Size(width, height)
-    plan = parse(recipe)
+    plan = _plan(recipe)
     for operation in plan.chain(next(iter(plan.outputs))):
         if size is None or operation.looks(size):
             break
         operation.anticipate(size)
         size = operation.size(size)
+
+
+@cache
+def _smallest() -> bytes:
+    return canonical(default("©"))
+
+
+@lru_cache(maxsize=64)
+def _plan(recipe: bytes) -> Recipe:
+    """The recipe. Those that were anticipated before the fork are not read again by each child."""
+    return parse(recipe)
 
 
 @cache
@@ -79,7 +90,7 @@ def render_in_process(file: IO[bytes], source: Source, recipe: bytes, settings: 
 
     Afterwards this process must not fork: libvips' threads do not come along.
     """
-    plan = parse(recipe)
+    plan = _plan(recipe)
     source = msgspec.structs.replace(source, sha256=source.sha256 or digest(file))
     with ExitStack() as stack:
         files = [stack.enter_context(new_file()) for _ in plan.files()]
@@ -95,7 +106,7 @@ def draw(
 
     Raise FileError if the original is at fault; OutputTooLarge; RenderCrashed if memory ran out.
     """
-    plan = parse(recipe)
+    plan = _plan(recipe)
     try:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import cache
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -186,9 +187,18 @@ def digest(recipe: Recipe) -> str:
 
 
 def _kept(name: str, value: msgspec.Struct, content: dict[str, Any]) -> dict[str, Any]:
-    first = _FIRST.get(name)
-    if first is None:
+    if name not in _FIRST:
         return content
-    late = [field for field in msgspec.structs.fields(value) if field.encode_name not in first]
-    at_default = {field.encode_name for field in late if getattr(value, field.name) == field.default}
+    at_default = {
+        encoded for own, encoded, default in _late(name, type(value)) if getattr(value, own) == default
+    }
     return {key: said for key, said in content.items() if key not in at_default}
+
+
+@cache
+def _late(name: str, kind: type[msgspec.Struct]) -> tuple[tuple[str, str, Any], ...]:
+    """The later fields of a struct: names in Python and in JSON, and defaults. Looked up once: it reads annotations."""
+    fields = msgspec.structs.fields(kind)
+    return tuple(
+        (one.name, one.encode_name, one.default) for one in fields if one.encode_name not in _FIRST[name]
+    )
