@@ -119,9 +119,8 @@ def cell(paper: Image.Image, name: str, size: tuple[int, int]) -> Image.Image:
 
 def decoded(data: bytes) -> Image.Image:
     """The first frame as Pillow reads it, upright, with alpha."""
-    image = Image.open(io.BytesIO(data))
-    image = image.convert("RGBA") if image.mode != "RGBA" else image
-    return ImageOps.exif_transpose(image)
+    opened = Image.open(io.BytesIO(data))
+    return ImageOps.exif_transpose(opened if opened.mode == "RGBA" else opened.convert("RGBA"))
 
 
 def premultiplied(work: Callable[[Image.Image], Image.Image]) -> Callable[[Image.Image], Image.Image]:
