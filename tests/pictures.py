@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import pyvips
@@ -27,8 +28,14 @@ ORIENTATIONS = {
 
 def upright(seed: int = 0, width: int = WIDTH, height: int = HEIGHT) -> Image.Image:
     """A small scene without noise: what matters shows, and it compresses well."""
+    return Image.frombytes("RGB", (width, height), _scene_of(seed, width, height))
+
+
+@lru_cache(maxsize=64)  # drawn of hundreds of operations, and asked for by nearly every test of pictures
+def _scene_of(seed: int, width: int, height: int) -> bytes:
     pixels = scene(width * 2, height * 2, seed).resize(0.5).gaussblur(0.8)
-    return Image.frombytes("RGB", (pixels.width, pixels.height), pixels.write_to_memory())
+    assert (pixels.width, pixels.height) == (width, height)
+    return bytes(pixels.write_to_memory())
 
 
 def vips(image: Image.Image) -> Any:
