@@ -19,7 +19,7 @@ from safelight.batches import Batches
 from safelight.config import PREFIX, Settings
 from safelight.dead_letters import Morgue
 from safelight.errors import ConfigurationError
-from safelight.imaging import SandboxedRenderer
+from safelight.imaging import SandboxedRenderer, check_formats
 from safelight.keys import Keys
 from safelight.model import Notice, Wake
 from safelight.orphans import Orphans
@@ -367,6 +367,7 @@ def check(settings: Settings) -> None:
     _only_embedded(settings)
     Book(settings)
     _check_auth(settings)
+    check_formats(settings)
 
 
 _SIGNED_WITH_A_KEY_PAIR: Final = frozenset(

@@ -37,17 +37,20 @@ Address = Annotated[
     ),
 ]
 
-Format = Literal["jpeg", "png", "webp", "gif", "avif", "tiff"]
+Format = Literal["jpeg", "png", "webp", "gif", "avif", "tiff", "heic"]
 
 FORMATS: Final[tuple[Format, ...]] = ("jpeg", "png", "webp", "gif", "avif")
-"""What may be uploaded, unless it is set: TIFF is left out, because it holds too much that few people need."""
+"""What may be uploaded, unless it is set. TIFF is left out, because it holds too much that few people need; HEIC,
+because its decoder is a package of its own, under a licence and patents that not everybody can accept."""
 
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "KI": 2**10, "MI": 2**20, "GI": 2**30}
 
 
 Formats = Annotated[
     tuple[Format, ...],
-    msgspec.Meta(min_length=1, extra_json_schema={"title": "some of jpeg, png, webp, gif, avif and tiff"}),
+    msgspec.Meta(
+        min_length=1, extra_json_schema={"title": "some of jpeg, png, webp, gif, avif, tiff and heic"}
+    ),
 ]
 
 
@@ -171,8 +174,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The largest upload, whichever way it comes: at most 5 GB."""
 
     formats: Formats = FORMATS
-    """What an upload may be, as its bytes show: any of `jpeg`, `png`, `webp`, `gif`, `avif` and `tiff`. Of a TIFF the
-    first page is drawn."""
+    """What an upload may be, as its bytes show: any of `jpeg`, `png`, `webp`, `gif`, `avif`, `tiff` and `heic`. Of a
+    TIFF the first page is drawn, of a HEIC the primary picture; HEIC needs `pip install 'safelight[heic]'`."""
 
     max_pixels: Count = 64_000_000
     """The most pixels of an image: width × height × frames."""

@@ -25,7 +25,7 @@ from safelight.recipes import build, canonical, parse
 NOW: Final = 1_700_000_000.0
 LINKS: Final = Links(b"s" * 32, base_url="http://127.0.0.1:8000", clock=lambda: NOW)
 SETTINGS: Final = Settings()
-FORMATS: Final = ("jpeg", "png", "webp", "gif", "avif", "tiff")
+FORMATS: Final = ("jpeg", "png", "webp", "gif", "avif", "tiff", "heic")
 
 
 def header(data: bytes) -> None:

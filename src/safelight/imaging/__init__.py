@@ -3,11 +3,11 @@
 from typing import IO
 
 from safelight.config import Settings
-from safelight.imaging.sandbox import SandboxedRenderer
+from safelight.imaging.sandbox import SandboxedRenderer, check_formats
 from safelight.model import Source
 from safelight.ports import Rendering
 
-__all__ = ["SandboxedRenderer", "render_in_process"]
+__all__ = ["SandboxedRenderer", "check_formats", "render_in_process"]
 
 
 def render_in_process(file: IO[bytes], source: Source, recipe: bytes, settings: Settings) -> Rendering:

@@ -23,10 +23,14 @@ TYPES: Final[dict[ImageFormat, tuple[str, str]]] = {
     "gif": ("gif", "image/gif"),
     "avif": ("avif", "image/avif"),
     "tiff": ("tif", "image/tiff"),
+    "heic": ("heic", "image/heic"),
 }
 """Extension and content type of each format."""
 
-_SAME: Final[dict[ImageFormat, tuple[ImageFormat, ...]]] = {"tiff": ("jpeg", "png")}
+_SAME: Final[dict[ImageFormat, tuple[ImageFormat, ...]]] = {
+    "tiff": ("jpeg", "png"),
+    "heic": ("jpeg", "png"),
+}
 """What `format: same` may have become where it is not the original's format."""
 
 

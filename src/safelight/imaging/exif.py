@@ -14,6 +14,7 @@ from typing import IO, Any, Final, cast
 import msgspec
 from PIL import AvifImagePlugin, Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, WebPImagePlugin
 
+from safelight.imaging import heic
 from safelight.imaging.headers import ImageFormat
 from safelight.model import Camera, Facts, Place
 
@@ -43,9 +44,11 @@ _OPENERS: Final[dict[ImageFormat, Callable[[IO[bytes]], Image.Image]]] = {
 
 def read(data: mmap, kind: ImageFormat) -> Facts:
     """What the file's EXIF says, place and all; what is not there or makes no sense is None."""
-    if kind not in _OPENERS:
-        return Facts()
     try:
+        if kind == "heic":
+            return _of_heic(data)
+        if kind not in _OPENERS:
+            return Facts()
         data.seek(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow tells of every tag that it skips
@@ -102,6 +105,11 @@ def _facts(exif: Image.Exif) -> Facts:
         copyright=_text(exif.get(_COPYRIGHT)),
         gps=_place(exif.get_ifd(_GPS)),
     )
+
+
+def _of_heic(data: mmap) -> Facts:
+    """Without orientation: a HEIC is turned by its own boxes, whatever its EXIF says again (ISO 23008-12, A.2.1)."""
+    return msgspec.structs.replace(_facts(heic.exif(data)), orientation=None)
 
 
 def _text(value: Any) -> str | None:

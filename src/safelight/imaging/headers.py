@@ -2,7 +2,7 @@
 
 The magic bytes decide; names and declared types do not. Each reader walks the structure of its format without
 decompressing anything, so that its work is bounded by the file's length, and says where that structure breaks off.
-Formats: ITU T.81 (JPEG), W3C PNG, GIF89a, RFC 9649 (WebP), ISO 14496-12 and 23008-12 (the boxes of AVIF);
+Formats: ITU T.81 (JPEG), W3C PNG, GIF89a, RFC 9649 (WebP), ISO 14496-12 and 23008-12 (the boxes of AVIF and HEIC);
 TIFF has a module of its own.
 """
 
@@ -29,7 +29,7 @@ from safelight.errors import (
 from safelight.imaging import tiff
 
 Data = bytes | mmap
-ImageFormat = Literal["jpeg", "png", "webp", "gif", "avif", "tiff"]
+ImageFormat = Literal["jpeg", "png", "webp", "gif", "avif", "tiff", "heic"]
 
 MAX_PARTS: Final = 100_000
 """The most segments, chunks, blocks or boxes of a file: an honest PNG of 100 MB has 12,800 of 8 kB."""
@@ -53,15 +53,25 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     pages: int = 1
     """Of a TIFF, whose first one is drawn."""
     photo: bool = True
-    """Whether a JPEG can hold it; only told of a TIFF."""
+    """Whether a JPEG can hold it; only told of a TIFF and a HEIC."""
 
     @property
     def same(self) -> "ImageFormat":
-        """What `format: same` makes of it: few browsers show a TIFF, so it becomes a JPEG, or a PNG to keep its
-        transparency, its palette or its 16 bits (or its 1, 2 or 4)."""
-        if self.format == "tiff":
+        """What `format: same` makes of it: few browsers show a TIFF or a HEIC, so it becomes a JPEG, or a PNG to
+        keep its transparency, its palette or its 16 bits (or its 1, 2 or 4)."""
+        if self.format in ("tiff", "heic"):
             return "jpeg" if self.photo else "png"
         return self.format
+
+    def agrees(self, width: int, height: int, frames: int) -> bool:
+        """Whether a decoder found what the header says.
+
+        A HEIC is turned and cropped while it is decoded (ISO 23008-12, 6.5): it may be smaller, not larger.
+        """
+        if self.format == "heic":
+            sides, most = sorted((width, height)), sorted((self.width, self.height))
+            return frames == 1 and sides[0] <= most[0] and sides[1] <= most[1]
+        return (width, height, frames) == (self.width, self.height, self.frames)
 
 
 def read(data: Data, formats: Collection[str] = FORMATS) -> Header:
@@ -113,6 +123,7 @@ _MAGIC: Final[tuple[tuple[bytes, ImageFormat], ...]] = (
     (rb"GIF8[79]a", "gif"),
     (rb"RIFF....WEBP", "webp"),
     (rb"....ftyp(avi[fs]|(mif1|msf1|miaf)....(....)*?avi[fs])", "avif"),
+    (rb"....ftyp(hei[cx]|(mif1|msf1|miaf)....(....)*?hei[cx])", "heic"),
     (rb"II\*\0|MM\0\*", "tiff"),
 )
 
@@ -140,6 +151,7 @@ _NAMES: Final = {
     "gif": "GIF",
     "avif": "AVIF",
     "tiff": "TIFF",
+    "heic": "HEIC",
 }
 
 
@@ -154,7 +166,7 @@ def sniff(head: bytes, formats: Collection[str] = FORMATS) -> ImageFormat:
         if re.match(pattern, head, re.DOTALL):
             if found in formats:
                 return found
-            if found != "tiff":  # of those, and of raw camera files, the list below knows more
+            if found not in ("tiff", "heic"):  # of those, and of raw camera files, the list below knows more
                 raise TypeNotAllowed(f"The file is a {_NAMES[found]} picture; {accepted} accepted here.")
     for pattern, name in _OTHERS:
         if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
@@ -329,6 +341,16 @@ def _avif(data: Data) -> Header:
     return Header(format="avif", width=width, height=height, frames=frames, metadata=metadata)
 
 
+_ALPHA: Final = re.compile(rb"urn:mpeg:hevc:2015:auxid:1\0|urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
+
+
+def _heic(data: Data) -> Header:
+    """The boxes of AVIF, around another codec. An auxiliary picture may be the alpha of the primary one."""
+    found = _avif(data)
+    clear = any(kind == b"auxC" and _ALPHA.search(data[at:end]) for kind, at, end in _boxes(data))
+    return msgspec.structs.replace(found, format="heic", frames=1, photo=not clear)
+
+
 def _boxes(data: Data) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of the content of every box that matters, from the outermost in."""
     waiting = [(0, len(data))]
@@ -369,4 +391,12 @@ def _tiff(data: Data) -> Header:
     )
 
 
-_READERS: Final = {"jpeg": _jpeg, "png": _png, "gif": _gif, "webp": _webp, "avif": _avif, "tiff": _tiff}
+_READERS: Final = {
+    "jpeg": _jpeg,
+    "png": _png,
+    "gif": _gif,
+    "webp": _webp,
+    "avif": _avif,
+    "tiff": _tiff,
+    "heic": _heic,
+}

@@ -1,7 +1,8 @@
 """Pictures decoded, and written to files.
 
 libvips decodes JPEG, PNG, WebP, GIF and TIFF and works on the pixels. Pillow decodes AVIF (its dav1d is more than twice
-as fast as the decoder in libvips' wheel) and writes JPEG (it takes the original's own tables), WebP and AVIF. Every
+as fast as the decoder in libvips' wheel) and writes JPEG (it takes the original's own tables), WebP and AVIF. HEIC is
+decoded by pillow-heif, where it is installed. Every
 loader is called by its name: no library may guess what a file is. Each frame of an animation is a picture of its own.
 """
 
@@ -16,7 +17,7 @@ import msgspec
 import pyvips
 from PIL import AvifImagePlugin, Image, ImageSequence, JpegImagePlugin
 
-from safelight.imaging import profiles
+from safelight.imaging import heic, profiles
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.operations import Size
 
@@ -114,6 +115,8 @@ def decode(
     """
     if header.format == "avif":
         return _decode_avif(data, wide=wide)
+    if header.format == "heic":
+        return _decode_heic(data, wide=wide)
     # In memory: what a loader can not stream would, if large, go to a temporary file, which no child can make.
     options: dict[str, Any] = {"access": "sequential", "fail_on": "error", "memory": True}
     if header.frames > 1:
@@ -202,6 +205,16 @@ def _decode_avif(data: mmap, *, wide: bool) -> Picture:
             icc=profile,
             delays=delays if len(frames) > 1 else [],
         )
+
+
+def _decode_heic(data: mmap, *, wide: bool) -> Picture:
+    """Turned already: what EXIF says of its orientation, it says again."""
+    image, icc = heic.picture(data)
+    pixels = pyvips.Image.new_from_memory(
+        image.tobytes(), image.width, image.height, len(image.mode), "uchar"
+    )
+    made, profile = in_known_colours(pixels.copy(interpretation="srgb"), icc, wide=wide)
+    return Picture(frames=[made], size=Size(image.width, image.height), icc=profile)
 
 
 def _field(image: pyvips.Image, name: str, otherwise: Any) -> Any:

@@ -197,11 +197,7 @@ def _pictures(
     wide = "icc" in recipe.metadata.keep
     original = pictures.decode(data, header, shrink=partial(graph.shrink, recipe), wide=wide)
     original.exif = exif.build(kept)
-    if (original.size.width, original.size.height, len(original.frames)) != (
-        header.width,
-        header.height,
-        header.frames,
-    ):
+    if not header.agrees(original.size.width, original.size.height, len(original.frames)):
         raise Unprocessable("The file says two different things about its size.")
     drawn = Graph(recipe, original, watch)
     looks = []

@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,6 +30,7 @@ import msgspec
 from safelight.config import Settings
 from safelight.errors import (
     AttemptError,
+    ConfigurationError,
     FileError,
     OutputTooLarge,
     RenderCrashed,
@@ -142,11 +144,23 @@ class Zygote:
         self._waiting.layers = wire.receive(channel, wire.Ready).layers
 
 
+def check_formats(settings: Settings) -> None:
+    """Raise ConfigurationError if a format is let in whose decoder is not installed."""
+    if "heic" in settings.formats and find_spec("pillow_heif") is None:
+        raise ConfigurationError(
+            "SAFELIGHT_FORMATS: heic needs one more package: pip install 'safelight[heic]'."
+        )
+
+
 class SandboxedRenderer:
     """The `ports.Renderer` that trusts no file. One job at a time; renderers are independent of each other."""
 
     def __init__(self, settings: Settings, *, entry: str = "safelight.imaging.renderer") -> None:
-        """`entry` is the module that draws in the child. Nothing is started before the first job, or `start`."""
+        """`entry` is the module that draws in the child. Nothing is started before the first job, or `start`.
+
+        Raise ConfigurationError where `settings` let in what no library that is installed decodes.
+        """
+        check_formats(settings)
         self._settings = settings
         self._entry = entry
         self._turn = threading.Lock()

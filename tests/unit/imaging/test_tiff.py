@@ -100,10 +100,10 @@ def test_any_format_can_be_off() -> None:
         headers.read(encoded(upright(), "PNG"), ("jpeg", "tiff"))
 
 
-@pytest.mark.parametrize("value", ["heic", "", "jpeg,bmp"])
+@pytest.mark.parametrize("value", ["heif", "", "jpeg,bmp"])
 def test_a_format_that_is_none_is_no_setting(value: str) -> None:
     """The message lists what there is."""
-    with pytest.raises(ConfigurationError, match="some of jpeg, png, webp, gif, avif and tiff"):
+    with pytest.raises(ConfigurationError, match="some of jpeg, png, webp, gif, avif, tiff and heic"):
         load({"SAFELIGHT_FORMATS": value})
 
 

@@ -7,7 +7,10 @@ from typing import Final, NamedTuple
 
 from safelight.entrypoints.cli.terminal import UsageError
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".avif"})
+SUFFIXES: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".heic", ".heif"}
+)
+"""Of all that a Safelight can be set to take: one that does not take a file says why."""
 
 
 class Picture(NamedTuple):
