@@ -6,7 +6,7 @@ import httpx
 from playwright.sync_api import BrowserContext, Page, expect
 from tests.browser.pages import api, choose, developed, frame, jobs_named, shoot, visit
 from tests.browser.scenes import photo
-from tests.journeys.serving import Server
+from tests.journeys.serving import Server, client, submit, wait
 
 
 def test_fifty_photos_are_developed_and_listed_page_by_page(page: Page, served: Server) -> None:
@@ -39,6 +39,22 @@ def test_jobs_are_found_by_name_and_by_state(page: Page) -> None:
     expect(page.locator(".job")).to_contain_text("needle-broken.jpg")
     page.get_by_role("searchbox").fill("nothing is called this")
     expect(page.get_by_text("No job fits.")).to_be_visible()
+
+
+def test_a_public_output_tells_its_address(page: Page, served: Server) -> None:
+    """Beside the links that end, the address that stays."""
+    recipe = {"version": 1, "outputs": {"main": {}, "copy": {"format": "webp", "delivery": "public"}}}
+    with client(served.url) as http:
+        body = {"filename": "for-everybody.jpg", "recipe": recipe}
+        job = wait(http, submit(http, photo(3, (240, 160)), **body))
+    (public,) = [output["publicUrl"] for output in job["outputs"] if output["publicUrl"]]
+    visit(page, "Jobs")
+    page.get_by_role("link", name="for-everybody.jpg", exact=True).click()
+    address = page.get_by_role("link", name=public)
+    expect(address).to_be_visible()
+    expect(page.locator(".outputs .fine a")).to_have_count(1)
+    shoot(page, "public")
+    assert httpx.get(address.get_attribute("href") or "", trust_env=False).status_code == 200
 
 
 def test_a_failed_job_can_be_started_again_and_deleted(page: Page, served: Server) -> None:

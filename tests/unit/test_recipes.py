@@ -301,6 +301,9 @@ def test_a_list_of_formats_is_a_file_each() -> None:
     for outputs, message in (
         ({"a": {"format": ["avif", "avif"]}}, "outputs.a.format: a format is named twice"),
         ({"a": {"format": ["avif"]}, "a-avif": {}}, "outputs.a.format: one of its files would be called"),
+        ({"a": {"max_bytes": "0kB"}}, "outputs.a.max_bytes: expected 1 to 1000000000 bytes, received '0kB'"),
+        ({"a": {"max_bytes": "2000MB"}}, "outputs.a.max_bytes: expected 1 to 1000000000 bytes"),
+        ({"a": {"max_bytes": "5 KB"}}, "outputs.a.max_bytes: expected"),
         ({"a": {"format": "png", "max_bytes": 5}}, "outputs.a.max_bytes: png has no quality"),
     ):
         with pytest.raises(RecipeInvalid, match=f"^{message}"):
@@ -312,6 +315,16 @@ def test_limits_are_numbers_whatever_their_unit() -> None:
     one, other = (
         build({"version": 1, "outputs": {"a": {}}, "limits": {"pixels": p}}) for p in ("64M", 64_000_000)
     )
+    assert digest(one) == digest(other)
+
+
+def test_bytes_are_numbers_whatever_their_unit() -> None:
+    """`200kB` and 200000 are one recipe."""
+    one, other = (
+        build({"version": 1, "outputs": {"a": {"format": "jpeg", "max_bytes": most}}})
+        for most in ("200kB", 200_000)
+    )
+    assert one.outputs["a"].max_bytes == 200_000
     assert digest(one) == digest(other)
 
 

@@ -8,6 +8,7 @@ export const STATES: readonly State[] = ["PENDING", "PROCESSING", "COMPLETED", "
 export interface Output {
   name: string;
   url: string;
+  publicUrl: string | null;
   contentType: string;
   width: number;
   height: number;

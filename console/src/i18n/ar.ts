@@ -89,6 +89,7 @@ export const ar: Catalog = {
   attemptN: { other: "المحاولة {n}" },
   outputs: "النسخ",
   shownOutput: "النسخة المعروضة",
+  publicAddress: "عام ولا يتغيّر:",
   copyLinkOf: "انسخ رابط {name}",
   linksHold: "تعمل الروابط ساعة على الأقل لكل من يملكها.",
   smaller: "أصغر بنسبة {share}٪",

@@ -95,6 +95,7 @@ const words = {
   attemptN: { other: "attempt {n}" } as Plural,
   outputs: "Renditions",
   shownOutput: "Rendition to show",
+  publicAddress: "Public, and always the same:",
   copyLinkOf: "Copy the link to {name}",
   linksHold: "Links work for at least an hour, for whoever has them.",
   smaller: "{share}% smaller",

@@ -17,6 +17,11 @@ export function Outputs({ job }: { job: Job }) {
                 <bdi>{output.contentType}</bdi> · <bdi>{`${output.width} × ${output.height}`}</bdi> · <bdi>{bytes(output.bytes)}</bdi>
                 {job.source.bytes ? <Saved from={job.source.bytes} to={output.bytes} /> : null}
               </p>
+              {output.publicUrl ? (
+                <p class="fine">
+                  {t("publicAddress")} <a href={output.publicUrl}><bdi>{output.publicUrl}</bdi></a>
+                </p>
+              ) : null}
             </div>
             <div class="tools">
               <Copy text={output.url} label={t("copyLinkOf", { name: output.name })} quiet />

@@ -217,7 +217,7 @@ def _pictures(
 
 def _encoded(picture: Picture, made: File, header: Header, file: IO[bytes]) -> Look:
     """Write one file, and tell how it looks."""
-    quality, most = made.rendition.quality, made.rendition.max_bytes
+    quality, most = made.rendition.quality, made.rendition.most
     if made.rendition.animation == "first":
         picture = _still(picture)
     if most is not None or "auto" in (made.format, quality):

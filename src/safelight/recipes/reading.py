@@ -11,7 +11,7 @@ import msgspec.inspect
 from safelight.assets import MAX_BYTES_IN_ALL, AssetError, found, is_name
 from safelight.errors import RecipeInvalid
 from safelight.operations import ORIGINAL, Operation, StepName, catalogue
-from safelight.recipes.recipe import MAX_NAMES, Limits, Metadata, Recipe, Rendition
+from safelight.recipes.recipe import MAX_FILE, MAX_NAMES, Limits, Metadata, Recipe, Rendition
 
 MAX_BYTES: Final = 350_000
 """The longest recipe, with the assets that it names."""
@@ -99,7 +99,7 @@ class _Reading:
             steps[name] = self._operation(step, path)
             uses[name] = step.get("use", ORIGINAL) if isinstance(step, dict) else ORIGINAL
         outputs = {
-            name: self._struct(output, Rendition, path)
+            name: self._rendition(output, path)
             for name, output, path in self._named(content.get("outputs", {}), "outputs", 1)
             if "outputs" in content
         }
@@ -237,11 +237,20 @@ class _Reading:
             return _WRONG
         return value
 
+    def _rendition(self, content: Any, path: str) -> Any:
+        made: Rendition | None = self._struct(content, Rendition, path)
+        if made is None or not isinstance(made.max_bytes, str):
+            return made
+        most = _number(made.max_bytes.removesuffix("B"))
+        if not 1 <= most <= MAX_FILE:
+            self.complain(f"expected 1 to {MAX_FILE} bytes, received {made.max_bytes!r}", f"{path}.max_bytes")
+        return msgspec.structs.replace(made, max_bytes=most)
+
     def _limits(self, content: Any) -> Limits | None:
         limits: Limits | None = self._struct(content, Limits, "limits")
         if limits is None or not isinstance(limits.pixels, str):
             return limits
-        pixels = int(limits.pixels[:-1]) * _UNITS[limits.pixels[-1]]
+        pixels = _number(limits.pixels)
         if pixels < 1:
             self.complain(f"expected 1 or more, received {limits.pixels!r}", "limits.pixels")
         return msgspec.structs.replace(limits, pixels=pixels)
@@ -400,3 +409,8 @@ def _words(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.VarTupleType(item_type=item):
             return f"a list of {_words(item)}"
     return "text"
+
+
+def _number(text: str) -> int:
+    """`64M` is 64,000,000."""
+    return int(text[:-1]) * _UNITS[text[-1]]

@@ -13,11 +13,15 @@ from safelight.operations import ORIGINAL, Operation, StepName
 MAX_NAMES: Final = 50
 """The most steps, and the most files, of a recipe."""
 
+MAX_FILE: Final = 1_000_000_000
+"""The highest `max_bytes`."""
+
 Kind = Literal["jpeg", "png", "webp", "avif", "gif"]
 Kinds = Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1, max_length=5)]
 Format = Literal["same", "auto", "jpeg", "png", "webp", "avif", "gif"]
 
 Pixels = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM]$", title="a number such as '64M'")]
+Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM]B$", title="a size such as '200kB'")]
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,8 +43,9 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     primary: bool = False
     """Whether a job's `downloadUrl` is this one; where no output says so, it is the first."""
 
-    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] | None = None
-    """The largest file it may become: quality is lowered until it fits. For JPEG, WebP and AVIF."""
+    max_bytes: Annotated[int, msgspec.Meta(ge=1, le=MAX_FILE)] | Size | None = None
+    """The largest file it may become, in bytes or as `200kB` or `2MB`: quality is lowered until it fits. For JPEG,
+    WebP and AVIF."""
 
     animation: Literal["keep", "first"] = "keep"
     """What becomes of an animation: `keep` all frames where the format can hold them, or the `first` one alone."""
@@ -53,6 +58,11 @@ class Rendition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def kinds(self) -> tuple[Format, ...]:
         """The formats as they are asked for, one a file."""
         return (self.format,) if isinstance(self.format, str) else self.format
+
+    @property
+    def most(self) -> int | None:
+        """`max_bytes`, which is a number once it has been read."""
+        return self.max_bytes if isinstance(self.max_bytes, int) else None
 
 
 class Metadata(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

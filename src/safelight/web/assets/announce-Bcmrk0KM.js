@@ -1,1 +1,0 @@
-import{b as e,n as t}from"./icon-Cw50r-y7.js";var n=e(``);function r(e){n.value=n.peek()===e?`${e}\u200b`:e}function i(){return t(`p`,{class:`unseen`,role:`status`,"aria-live":`polite`,children:n})}export{r as n,i as t};

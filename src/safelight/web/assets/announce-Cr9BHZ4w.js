@@ -1,0 +1,1 @@
+import{b as e,n as t}from"./icon-DG_JWHlv.js";var n=e(``);function r(e){n.value=n.peek()===e?`${e}\u200b`:e}function i(){return t(`p`,{class:`unseen`,role:`status`,"aria-live":`polite`,children:n})}export{r as n,i as t};

@@ -1,1 +1,0 @@
-import{h as e,n as t}from"./icon-Cw50r-y7.js";var n={PENDING:`wait`,PROCESSING:`work`,COMPLETED:`good`,FAILED:`bad`,EXPIRED:`gone`,CANCELED:`gone`};function r({state:r}){return t(`span`,{class:`state ${n[r]}`,children:e(`state${r}`)})}var i=t=>e(`stage_${t.stage}`);export{i as n,r as t};
