@@ -51,6 +51,9 @@ def test_nothing_keeps_anybody_out(page: Page, scheme: str) -> None:
 
 def test_all_of_it_by_keyboard(page: Page) -> None:
     """Choosing, looking, comparing and going back need no pointer, and the focus is always to be seen."""
+    page.on(
+        "filechooser", lambda _: None
+    )  # the browser is told now that somebody listens, and not while a key is pressed
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")

@@ -126,6 +126,7 @@ def test_public_outputs_come_from_the_distribution(shown: Stack) -> None:
         assert at_the_edge(shown, path).status_code == 404
 
 
+@pytest.mark.long
 def test_without_a_console_nothing_is_public(deployed_stack: Stack) -> None:
     """A recipe that asks for it is refused."""
     with client(deployed_stack.api) as http:
@@ -133,6 +134,7 @@ def test_without_a_console_nothing_is_public(deployed_stack: Stack) -> None:
         assert (answer.status_code, answer.json()["code"]) == (422, "public_outputs_off")
 
 
+@pytest.mark.long
 def test_it_can_be_taken_away_again(shown: Stack) -> None:
     """`--no-console` removes the distribution and all that belongs to it; the rest of the stack goes on."""
     account = shown.account

@@ -12,6 +12,7 @@ def test_strangers_are_kept_out_unless_somebody_says_otherwise() -> None:
     assert parameters.default("AuthMode") == "apikey"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_stack_with_keys(account: Emulated) -> None:
     """The first deployment tells a key, once. With it a job goes its whole way, without one nothing does; and the

@@ -52,6 +52,10 @@ JOURNEY_OF = {
 }
 
 
+WAITING = frozenset({"SweeperRole", "NotifierRole"})
+"""Whose work comes with time."""
+
+
 def actions() -> list[Any]:
     """Every action of every statement that the emulator can show to be needed."""
     return [
@@ -64,7 +68,10 @@ def actions() -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("role", list(JOURNEY_OF))
+@pytest.mark.parametrize(
+    "role",
+    [pytest.param(role, marks=[pytest.mark.long] * (role in WAITING)) for role in JOURNEY_OF],
+)
 def test_the_roles_suffice(deployed_stack: Stack, role: str) -> None:
     """With the policies of the template, and with them enforced, every function can do its work."""
     JOURNEY_OF[role](Journeys(deployed_stack))

@@ -81,6 +81,7 @@ def test_a_second_deploy_changes_nothing(deployed_stack: Stack) -> None:
     assert (done.code, done.json["outputs"]) == (0, deployed_stack.outputs), done.told
 
 
+@pytest.mark.long
 def test_two_stacks_live_side_by_side(deployed_stack: Stack) -> None:
     """Another AppName is another Safelight; destroying it leaves the first alone."""
     account = deployed_stack.account
@@ -149,6 +150,7 @@ def test_from_nothing_to_nothing_twice(empty_account: Emulated) -> None:
     assert inventory(empty_account) == []
 
 
+@pytest.mark.long
 def test_kept_data_is_taken_in_again(empty_account: Emulated) -> None:
     """`destroy --keep-data` leaves buckets and tables, and the next deploy has everything in them."""
     made = empty_account.deploy("first")
@@ -276,6 +278,7 @@ def test_a_slip_of_the_pen_destroys_nothing(deployed_stack: Stack) -> None:
         assert http.get("/health").status_code == 200
 
 
+@pytest.mark.long
 def test_workers_as_processes_take_the_functions_place(empty_account: Emulated) -> None:
     """Workers=process leaves the queue alone until a `safelight worker` comes, which finds it by the stack's name."""
     with deployed(empty_account, "own", Workers="process") as stack, client(stack.api) as http:

@@ -82,6 +82,7 @@ def test_a_poisonous_message_harms_no_other(deployed_stack: Stack) -> None:
         until(given_up, within=120)
 
 
+@pytest.mark.long
 def test_an_update_keeps_jobs_and_files(deployed_stack: Stack) -> None:
     """A deploy over the stack, with another parameter: what there was is there, and new jobs are done."""
     with client(deployed_stack.api) as http:
