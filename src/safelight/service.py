@@ -103,6 +103,10 @@ class Batch(Value, frozen=True):
     job_ids: tuple[str, ...]
 
 
+ALIASES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/heif": "image/heic"}
+"""What browsers and clients also call the types that are found in files."""
+
+
 class Service:
     """The pipeline, on whatever `ports` it is given."""
 
@@ -312,7 +316,7 @@ class Service:
         if upload.sha256 and found.sha256 not in (None, upload.sha256):
             raise ChecksumMismatch
         declared = (upload.content_type or "").partition(";")[0].strip().lower()
-        declared = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg"}.get(declared, declared)
+        declared = ALIASES.get(declared, declared)
         if declared.startswith("image/") and found.content_type not in (None, declared):
             raise TypeMismatch(
                 f"{declared} was declared and the file is {found.content_type}; declare the type it really has."

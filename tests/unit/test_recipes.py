@@ -304,6 +304,7 @@ def test_a_list_of_formats_is_a_file_each() -> None:
         ({"a": {"max_bytes": "0kB"}}, "outputs.a.max_bytes: expected 1 to 1000000000 bytes, received '0kB'"),
         ({"a": {"max_bytes": "2000MB"}}, "outputs.a.max_bytes: expected 1 to 1000000000 bytes"),
         ({"a": {"max_bytes": "5 KB"}}, "outputs.a.max_bytes: expected"),
+        ({"a": {"max_bytes": "200kB\n"}}, "outputs.a.max_bytes: expected"),
         ({"a": {"format": "png", "max_bytes": 5}}, "outputs.a.max_bytes: png has no quality"),
     ):
         with pytest.raises(RecipeInvalid, match=f"^{message}"):

@@ -123,12 +123,12 @@ _MAGIC: Final[tuple[tuple[bytes, ImageFormat], ...]] = (
     (rb"GIF8[79]a", "gif"),
     (rb"RIFF....WEBP", "webp"),
     (rb"....ftyp(avi[fs]|(mif1|msf1|miaf)....(....)*?avi[fs])", "avif"),
-    (rb"....ftyp(hei[cx]|(mif1|msf1|miaf)....(....)*?hei[cx])", "heic"),
+    (rb"....ftyp(hei[cx]|(mif1|miaf)....(....)*?hei[cx])", "heic"),
     (rb"II\*\0|MM\0\*", "tiff"),
 )
 
 _OTHERS: Final = (
-    (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIC photo; save it as a JPEG"),
+    (rb"....ftyp(hei|hev|mif1|msf1)", "a HEIC photo or sequence; save it as a JPEG"),
     (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI |\x00\x00\x01\xba", "a video"),
     (rb"II\+\0|MM\0\+", "a BigTIFF; save it as a plain TIFF, a JPEG or a PNG"),
     (rb"II\*\0|MM\0\*", "a TIFF or raw camera file; save it as a JPEG or PNG"),
@@ -341,12 +341,16 @@ def _avif(data: Data) -> Header:
     return Header(format="avif", width=width, height=height, frames=frames, metadata=metadata)
 
 
-_ALPHA: Final = re.compile(rb"urn:mpeg:hevc:2015:auxid:1\0|urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0")
+_ALPHA: Final = re.compile(
+    rb"urn:mpeg:(?:avc|hevc):2015:auxid:1\0|urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"
+)
 
 
 def _heic(data: Data) -> Header:
     """The boxes of AVIF, around another codec. An auxiliary picture may be the alpha of the primary one."""
     found = _avif(data)
+    if found.frames > 1:
+        raise Unprocessable("The HEIC is a sequence of pictures; save the one that you mean as a JPEG.")
     clear = any(kind == b"auxC" and _ALPHA.search(data[at:end]) for kind, at, end in _boxes(data))
     return msgspec.structs.replace(found, format="heic", frames=1, photo=not clear)
 

@@ -277,11 +277,16 @@ def _judged() -> Iterator[None]:
             raise OutputTooLarge from error
         if isinstance(error, pyvips.Error) and ("out of memory" in said or "unable to allocate" in said):
             raise RenderCrashed from error
+        if "unexpected c++ exception" in said or (
+            "memory allocation error" in said and "security limit" not in said
+        ):  # libheif's words
+            raise RenderCrashed from error
         if (
             "truncated" in said
             or "premature end" in said
             or "end of stream" in said
             or "unexpected eof" in said
+            or "unexpected end of file" in said
         ):
             raise Truncated from error
         raise Unprocessable from error

@@ -20,8 +20,8 @@ Kind = Literal["jpeg", "png", "webp", "avif", "gif"]
 Kinds = Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1, max_length=5)]
 Format = Literal["same", "auto", "jpeg", "png", "webp", "avif", "gif"]
 
-Pixels = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM]$", title="a number such as '64M'")]
-Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM]B$", title="a size such as '200kB'")]
+Pixels = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM](?!\n)$", title="a number such as '64M'")]
+Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM]B(?!\n)$", title="a size such as '200kB'")]
 
 
 class Rendition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -67,7 +67,8 @@ def claiming(width: int, height: int) -> bytes:
 def test_it_is_off_unless_asked_for() -> None:
     """The refusal says what to do."""
     with pytest.raises(
-        TypeNotAllowed, match=r"a HEIC photo; save it as a JPEG; only JPEG, PNG, WebP, GIF and AVIF"
+        TypeNotAllowed,
+        match=r"a HEIC photo or sequence; save it as a JPEG; only JPEG, PNG, WebP, GIF and AVIF",
     ):
         headers.read(heic())
 
@@ -129,6 +130,45 @@ def test_its_colours_are_kept(renderer: SandboxedRenderer) -> None:
     assert likeness(picture, upright()) > 0.99
 
 
+def test_colours_told_by_a_number(renderer: SandboxedRenderer) -> None:
+    """Display P3 without a profile gets ours."""
+    image = pillow_heif.from_pillow(upright())
+    image.info["nclx_profile"] = {
+        "color_primaries": 12, "transfer_characteristics": 13, "matrix_coefficients": 6, "full_range_flag": 1,
+    }  # fmt: skip
+    file = io.BytesIO()
+    image.save(file, quality=95, chroma="444", save_nclx_profile=True)
+    _, picture = drawn(renderer, file.getvalue(), PNG)
+    assert picture.info["icc_profile"] == profiles.profile_of("display-p3")
+
+
+@pytest.mark.parametrize("mode", ["I;16", "L"])
+def test_grey_of_any_depth(renderer: SandboxedRenderer, mode: str) -> None:
+    """It comes out grey, and not white."""
+    ramp = Image.linear_gradient("L")
+    deep = Image.frombytes("I;16", ramp.size, bytes(byte for value in ramp.tobytes() for byte in (0, value)))
+    _, picture = drawn(renderer, heic(deep if mode == "I;16" else ramp), PNG)
+    assert likeness(picture.convert("RGB"), ramp.convert("RGB")) > 0.98
+
+
+def test_a_grid_of_tiles(renderer: SandboxedRenderer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As phones write their photos."""
+    monkeypatch.setattr(pillow_heif.options, "GRID_TILE_SIZE", 64)
+    data = heic()
+    assert b"grid" in data
+    _, picture = drawn(renderer, data, PNG)
+    assert likeness(picture, upright()) > 0.98
+
+
+def test_a_sequence(renderer: SandboxedRenderer) -> None:
+    """It is not drawn, and the message says what to do."""
+    samples = pack(">I4sIII", 20, b"stsz", 0, 10, 3)
+    for kind in (b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        samples = pack(">I4s", 8 + len(samples), kind) + samples
+    with pytest.raises(Unprocessable, match="sequence"):
+        drawn(renderer, heic() + samples)
+
+
 def test_its_exif_is_read(renderer: SandboxedRenderer) -> None:
     """As that of any format, and only where it was asked for."""
     exif = Image.Exif()
@@ -168,7 +208,7 @@ def test_one_that_is_cut(renderer: SandboxedRenderer) -> None:
     data = heic()
     with pytest.raises(Truncated):
         headers.read(data[:200], ON.formats)
-    with pytest.raises(FileError):
+    with pytest.raises(Truncated):
         drawn(renderer, data[:-50])
 
 
