@@ -65,6 +65,10 @@ class Local:
         else:
             self.shell.run(text)
 
+    def log(self) -> str:
+        """What the server has told so far."""
+        return self._log.read_text() if self._log.exists() else "none was started"
+
     def _serve(self, text: str) -> None:
         self._log.unlink(missing_ok=True)
         text = re.sub(
@@ -97,9 +101,13 @@ def test_the_commands_of_a_page(page: str, tmp_path: Path) -> None:
     """They work as they stand, from the first to the last."""
     with reader(tmp_path / "reader") as shell:
         here = Local(tmp_path / "reader", shell)
-        for block in EVERY[page]:
-            if block.language in (*SHELL, "python") and not block.reason:
-                here.do(block)
+        try:
+            for block in EVERY[page]:
+                if block.language in (*SHELL, "python") and not block.reason:
+                    here.do(block)
+        except AssertionError as error:
+            error.add_note(f"--- the server:\n{here.log()}")
+            raise
 
 
 @pytest.mark.timeout(300)

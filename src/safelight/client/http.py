@@ -73,7 +73,10 @@ class Http:
             try:
                 response = self._client.request(method, self.url(url), **self._keyed(url, request()))
             except httpx.TransportError as error:
-                if attempt == ATTEMPTS or not self._met:
+                absent = (
+                    isinstance(error, httpx.ConnectError) and not self._met
+                )  # waiting would only hide that
+                if attempt == ATTEMPTS or absent:
                     raise self.lost(url) from error
             else:
                 self._met = True
