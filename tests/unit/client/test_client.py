@@ -154,6 +154,14 @@ def test_it_gives_up_in_the_end(pauses: list[float]) -> None:
     assert len(script.seen) == http.ATTEMPTS == len(pauses) + 1
 
 
+def test_a_first_connection_that_breaks(pauses: list[float]) -> None:
+    """Somebody was there: the request is sent again, as often as any other."""
+    script = Script({"GET /jobs/j": httpx.ReadError("reset")})
+    with script.client() as client, pytest.raises(Unreachable):
+        client.job("j")
+    assert len(script.seen) == http.ATTEMPTS == len(pauses) + 1
+
+
 def test_nobody_there(pauses: list[float]) -> None:
     """A server that never answered is not waited for; one that did is."""
     nobody = Script({"GET /jobs/j": httpx.ConnectError("refused")})
