@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
-from watermark import FONT_FILE, TEXT
+from watermark import FONT_FILE, TEXT, marked
 
 Job = dict[str, Any]
 
@@ -45,15 +45,7 @@ def usual(job: Job) -> list[bytes]:
     if job["kind"] == "watermark":
         image = Image.open(job["file"])
         colours = "RGBA" if image.mode == "RGBA" else "RGB"
-        image = image.convert("RGBA")
-        overlay = Image.new("RGBA", image.size, (255, 255, 255, 0))
-        draw = ImageDraw.Draw(overlay)
-        font = ImageFont.truetype(FONT_FILE, min(image.size) * 4 // 100)
-        margin = min(image.size) * 2 // 100
-        _, _, right, bottom = draw.textbbox((0, 0), TEXT, font=font)
-        place = (image.width - right - margin, image.height - bottom - margin)
-        draw.text(place, TEXT, font=font, fill=(255, 255, 255, 153))
-        return [save(Image.alpha_composite(image, overlay).convert(colours), job, best=False)]
+        return [save(marked(image).convert(colours), job, best=False)]
     made = []
     for width in job["widths"]:
         image = Image.open(job["file"])

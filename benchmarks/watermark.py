@@ -32,10 +32,9 @@ SOURCE: Final = Source(key="uploads/benchmark/photo.jpg", version="1", bytes=0)
 FONT_FILE: Final = str(Path(__file__).parents[1] / "src/safelight/imaging/fonts" / FONTS["sans"])
 
 
-def usual(file: IO[bytes]) -> bytes:
-    """The usual way with Pillow."""
-    file.seek(0)
-    image = Image.open(file).convert("RGBA")
+def marked(image: Image.Image) -> Image.Image:
+    """The usual way to draw the mark with Pillow, RGBA."""
+    image = image.convert("RGBA")
     overlay = Image.new("RGBA", image.size, (255, 255, 255, 0))
     draw = ImageDraw.Draw(overlay)
     font = ImageFont.truetype(FONT_FILE, min(image.size) * 4 // 100)
@@ -43,8 +42,14 @@ def usual(file: IO[bytes]) -> bytes:
     _, _, right, bottom = draw.textbbox((0, 0), TEXT, font=font)
     place = (image.width - right - margin, image.height - bottom - margin)
     draw.text(place, TEXT, font=font, fill=(255, 255, 255, 153))
+    return Image.alpha_composite(image, overlay)
+
+
+def usual(file: IO[bytes]) -> bytes:
+    """The usual way with Pillow."""
+    file.seek(0)
     result = io.BytesIO()
-    Image.alpha_composite(image, overlay).convert("RGB").save(result, "JPEG", quality=90)
+    marked(Image.open(file)).convert("RGB").save(result, "JPEG", quality=90)
     return result.getvalue()
 
 
