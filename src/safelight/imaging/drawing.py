@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import IO, Final
 
 import msgspec
@@ -14,7 +15,7 @@ from safelight.imaging.headers import ImageFormat
 from safelight.imaging.watching import Trace
 from safelight.model import Facts, Source
 from safelight.ports import Rendered, Rendering
-from safelight.recipes import Recipe
+from safelight.recipes import Recipe, parse
 
 TYPES: Final[dict[ImageFormat, tuple[str, str]]] = {
     "jpeg": ("jpg", "image/jpeg"),
@@ -50,6 +51,12 @@ class Drawing(msgspec.Struct, frozen=True):
     outputs: tuple[Look, ...]
     facts: Facts | None = None
     trace: Trace | None = None
+
+
+@lru_cache(maxsize=64)
+def plan_of(recipe: bytes) -> Recipe:
+    """The recipe; most jobs run the same few. What was read before the fork is not read again by each child."""
+    return parse(recipe)
 
 
 def new_file() -> IO[bytes]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, lru_cache, partial
+from functools import cache, partial
 from typing import IO
 
 import msgspec
@@ -24,7 +24,7 @@ from safelight.errors import (
     Unprocessable,
 )
 from safelight.imaging import choosing, exif, facts, graph, headers, photos, pictures
-from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file
+from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file, plan_of
 from safelight.imaging.graph import Graph
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.imaging.pictures import Picture
@@ -32,14 +32,14 @@ from safelight.imaging.watching import Node, Watch
 from safelight.model import Facts, Source
 from safelight.operations import ORIGINAL, Size, catalogue
 from safelight.ports import Rendering
-from safelight.recipes import File, Recipe, canonical, default, parse
+from safelight.recipes import File, Recipe, canonical, default
 
 ANIMATED: frozenset[ImageFormat] = frozenset({"gif", "webp", "avif"})
 
 
 def prepare() -> None:
     """Load what is loaded late, so that drawing opens no file. Decodes nothing but a pixel of its own."""
-    _plan(_smallest())  # which also fills the caches of what recipes may say
+    plan_of(_smallest())  # which also fills the caches of what recipes may say
     for operation in catalogue().values():
         operation.prepare()
     # Once where children are forked from: what is made at the first use is then shared, and not made by each of them.
@@ -58,7 +58,7 @@ def anticipate(recipe: bytes, width: int, height: int) -> None:
     Nothing here comes from a file: the recipe is the operator's, and the size has passed the limits.
     """
     size: Size | None = Size(width, height)
-    plan = _plan(recipe)
+    plan = plan_of(recipe)
     for operation in plan.chain(next(iter(plan.outputs))):
         if size is None or operation.looks(size):
             break
@@ -69,12 +69,6 @@ def anticipate(recipe: bytes, width: int, height: int) -> None:
 @cache
 def _smallest() -> bytes:
     return canonical(default("©"))
-
-
-@lru_cache(maxsize=64)
-def _plan(recipe: bytes) -> Recipe:
-    """The recipe. Those that were anticipated before the fork are not read again by each child."""
-    return parse(recipe)
 
 
 @cache
@@ -90,7 +84,7 @@ def render_in_process(file: IO[bytes], source: Source, recipe: bytes, settings: 
 
     Afterwards this process must not fork: libvips' threads do not come along.
     """
-    plan = _plan(recipe)
+    plan = plan_of(recipe)
     source = msgspec.structs.replace(source, sha256=source.sha256 or digest(file))
     with ExitStack() as stack:
         files = [stack.enter_context(new_file()) for _ in plan.files()]
@@ -106,7 +100,7 @@ def draw(
 
     Raise FileError if the original is at fault; OutputTooLarge; RenderCrashed if memory ran out.
     """
-    plan = _plan(recipe)
+    plan = plan_of(recipe)
     try:
         data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except ValueError:

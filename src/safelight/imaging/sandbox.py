@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
@@ -39,12 +38,11 @@ from safelight.errors import (
     SafelightError,
 )
 from safelight.imaging import confine, wire
-from safelight.imaging.drawing import Drawing, check_total, digest, finish, new_file
+from safelight.imaging.drawing import Drawing, check_total, digest, finish, new_file, plan_of
 from safelight.imaging.habits import Habits
 from safelight.imaging.watching import Trace
 from safelight.model import Source
 from safelight.ports import Rendering
-from safelight.recipes import Recipe, parse
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +191,7 @@ class SandboxedRenderer:
 
     def _drawn(self, file: IO[bytes], source: Source, work: wire.Work) -> tuple[Rendering, Drawing]:
         recipe = work.recipe
-        plan = _plan(recipe)
+        plan = plan_of(recipe)
         with self._turn, contextlib.ExitStack() as stack:
             zygote, child = self._ready()
             ahead = None
@@ -290,12 +288,6 @@ class SandboxedRenderer:
         if zygote := self._zygote:
             self._zygote = None
             zygote.close()
-
-
-@lru_cache(maxsize=64)
-def _plan(recipe: bytes) -> Recipe:
-    """The recipe; most jobs run the same few."""
-    return parse(recipe)
 
 
 def _believed(answer: wire.Drawn | wire.Refused) -> Drawing:
