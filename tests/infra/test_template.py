@@ -201,6 +201,17 @@ def test_settings_of_the_functions_are_settings() -> None:
     assert ours <= set(Settings.__struct_fields__)
 
 
+def test_the_formats_that_may_be_let_in() -> None:
+    """By default those of every Safelight; TIFF besides, and not HEIC, whose decoder no artifact holds."""
+    from safelight.config import FORMATS
+
+    parameter = TEMPLATE["Parameters"]["Formats"]
+    assert parameter["Default"] == ",".join(FORMATS)
+    pattern = re.compile(parameter["AllowedPattern"])
+    assert pattern.search(",".join((*FORMATS, "tiff")))
+    assert not any(pattern.search(wrong) for wrong in ("", "jpeg,", "heic", "jpeg, png"))
+
+
 # --- the API ---
 
 

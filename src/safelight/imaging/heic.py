@@ -13,10 +13,10 @@ PACKAGE: Final = "pillow_heif"
 _pillow_heif: Final[Any] = import_module(PACKAGE) if find_spec(PACKAGE) else None
 if _pillow_heif:
     _pillow_heif.libheif_version()  # loads what is native now, and not in front of a stranger's file
-    options = _pillow_heif.options
-    options.DECODE_THREADS = 0  # the other cores have jobs of their own
+    _options = _pillow_heif.options
+    _options.DECODE_THREADS = 0  # the other cores have jobs of their own
     # What is not drawn is not opened: it could only fail the picture.
-    options.THUMBNAILS = options.DEPTH_IMAGES = options.AUX_IMAGES = False
+    _options.THUMBNAILS = _options.DEPTH_IMAGES = _options.AUX_IMAGES = False
 
 _DISPLAY_P3: Final = 12
 """Its primaries, as ISO/IEC 23091-2 counts them."""

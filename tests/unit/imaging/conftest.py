@@ -1,18 +1,21 @@
 """A renderer for the tests of this folder: the one that is shipped, sandbox and all."""
 
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from tempfile import TemporaryFile
 
 import pytest
+from PIL import Image
 
 from safelight.config import Settings
 from safelight.imaging import SandboxedRenderer
 from safelight.model import Source
 from safelight.ports import Rendering
-from safelight.recipes import canonical, default
+from safelight.recipes import build, canonical, default
 
 SOURCE = Source(key="uploads/a/beach.jpg", version="1", bytes=1)
 RECIPE = canonical(default("© Amodhbh Media"))
+COPY = canonical(build({"version": 1, "outputs": {"copy": {"use": "original"}}}))
 
 Render = Callable[..., Rendering]
 
@@ -52,3 +55,12 @@ def content(rendering: Rendering, index: int = 0) -> bytes:
     file = rendering.outputs[index].file
     file.seek(0)
     return file.read()
+
+
+def drawn(renderer: SandboxedRenderer, data: bytes, recipe: bytes = COPY) -> tuple[Rendering, Image.Image]:
+    """What comes out, and its picture."""
+    rendering = render_with(renderer, data, recipe)
+    picture = Image.open(BytesIO(content(rendering)))
+    picture.load()
+    rendering.close()
+    return rendering, picture

@@ -4,30 +4,30 @@ import io
 import random
 from collections.abc import Iterator
 from struct import pack
+from tempfile import TemporaryFile
 from typing import Any
 
 import pillow_heif
 import pytest
 from PIL import Image
 from tests.pictures import ORIENTATIONS, likeness, upright
-from tests.unit.imaging.conftest import content, render_with
+from tests.unit.imaging.conftest import COPY, SOURCE, drawn
 
 from safelight.config import FORMATS, Settings
 from safelight.errors import (
     ConfigurationError,
     FileError,
+    RenderCrashed,
     TooManyPixels,
     Truncated,
     TypeNotAllowed,
     Unprocessable,
 )
-from safelight.imaging import SandboxedRenderer, headers, profiles, sandbox
-from safelight.ports import Rendering
+from safelight.imaging import SandboxedRenderer, headers, profiles, render_in_process, sandbox
 from safelight.recipes import build, canonical
 
 ON = Settings(formats=(*FORMATS, "heic"))
 PNG = canonical(build({"version": 1, "outputs": {"copy": {"use": "original", "format": "png"}}}))
-COPY = canonical(build({"version": 1, "outputs": {"copy": {"use": "original"}}}))
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +43,6 @@ def heic(image: Image.Image | None = None, **options: Any) -> bytes:
     file = io.BytesIO()
     pillow_heif.from_pillow(image or upright()).save(file, quality=95, chroma="444", **options)
     return file.getvalue()
-
-
-def drawn(renderer: SandboxedRenderer, data: bytes, recipe: bytes = COPY) -> tuple[Rendering, Image.Image]:
-    """What comes out, and its picture."""
-    rendering = render_with(renderer, data, recipe)
-    picture = Image.open(io.BytesIO(content(rendering)))
-    picture.load()
-    rendering.close()
-    return rendering, picture
 
 
 def claiming(width: int, height: int) -> bytes:
@@ -210,6 +201,30 @@ def test_one_that_is_cut(renderer: SandboxedRenderer) -> None:
         headers.read(data[:200], ON.formats)
     with pytest.raises(Truncated):
         drawn(renderer, data[:-50])
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ("Internal error (unexpected C++ exception)", RenderCrashed),
+        ("Memory allocation error: Unspecified: Allocating 9 bytes failed", RenderCrashed),
+        ("Memory allocation error: Security limit exceeded: 9 pixels", Unprocessable),
+        ("Invalid input: Unexpected end of file", Truncated),
+        ("Decoder plugin generated an error", Unprocessable),
+    ],
+)
+def test_whose_fault_it_is(monkeypatch: pytest.MonkeyPatch, said: str, error: type[Exception]) -> None:
+    """Memory that runs out is ours, what a limit refuses is the file's."""
+
+    def fails(_data: object) -> None:
+        raise ValueError(said)
+
+    monkeypatch.setattr(pillow_heif, "open_heif", fails)
+    with TemporaryFile() as file:
+        file.write(heic())
+        file.flush()
+        with pytest.raises(error):
+            render_in_process(file, SOURCE, COPY, ON)
 
 
 def test_damage_costs_one_job_at_most(renderer: SandboxedRenderer) -> None:

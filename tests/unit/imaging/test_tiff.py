@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 from tests.pictures import encoded, likeness, upright
-from tests.unit.imaging.conftest import content, render_with
+from tests.unit.imaging.conftest import COPY, content, drawn, render_with
 
 from safelight.config import FORMATS, Settings, load
 from safelight.errors import (
@@ -22,11 +22,9 @@ from safelight.errors import (
     Unprocessable,
 )
 from safelight.imaging import SandboxedRenderer, headers
-from safelight.ports import Rendering
 from safelight.recipes import build, canonical
 
 ON = Settings(formats=(*FORMATS, "tiff"))
-COPY = canonical(build({"version": 1, "outputs": {"copy": {"use": "original"}}}))
 WHOLE = {256: (4, 1, 4), 257: (4, 1, 4), 258: (3, 1, 8), 262: (3, 1, 1), 273: (4, 1, 0), 279: (4, 1, 16)}
 """The entries of a small grey page: type, count, value."""
 
@@ -70,17 +68,6 @@ def judged(data: bytes) -> headers.Header:
     header = headers.read(data, ON.formats)
     headers.check(header, ON)
     return header
-
-
-def drawn(renderer: SandboxedRenderer, data: bytes, recipe: bytes = COPY) -> tuple[Rendering, Image.Image]:
-    """What comes out, and its picture."""
-    import io
-
-    rendering = render_with(renderer, data, recipe)
-    picture = Image.open(io.BytesIO(content(rendering)))
-    picture.load()
-    rendering.close()
-    return rendering, picture
 
 
 # --- whether --------------------------------------------------------------------------------------------
