@@ -20,6 +20,7 @@ Kind = Literal["jpeg", "png", "webp", "avif", "gif"]
 Kinds = Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1, max_length=5)]
 Format = Literal["same", "auto", "jpeg", "png", "webp", "avif", "gif"]
 
+# In Python `$` is also before a last line's end; `\Z` is unknown to JavaScript, where the schema is read, too.
 Pixels = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM](?!\n)$", title="a number such as '64M'")]
 Size = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,6}[kM]B(?!\n)$", title="a size such as '200kB'")]
 
