@@ -16,7 +16,7 @@ from PIL import Image
 from tests.journeys.serving import READY, environment, image, until
 from tests.support import pages, servers
 from tests.support.pages import SHELL, Block, Shell
-from tests.support.stack import ARCHITECTURE, Emulated, runtime
+from tests.support.stack import ARCHITECTURE, Emulated, fetched, runtime
 
 EVERY = {page: pages.blocks(page) for page in pages.pages()}
 AWS = ("docs/how-to/aws.md",)
@@ -117,6 +117,7 @@ def test_the_commands_of_a_page_on_aws(page: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         try:
             account = Emulated(stack.enter_context(servers.emulator()))
+            fetched()
             chosen = f"--yes --parameter Runtime={runtime()} --parameter Architecture={ARCHITECTURE}"
         except servers.Absent as absent:
             pytest.skip(str(absent))

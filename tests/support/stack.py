@@ -3,6 +3,7 @@
 Journeys can run against it: `with deployed(endpoint) as stack: …` yields `stack.api`, the API's address.
 """
 
+import fcntl
 import json
 import os
 import platform
@@ -10,13 +11,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
 from tests.support import servers
 
+from safelight.entrypoints.deploy import artifact
 from safelight.entrypoints.deploy.account import FUNCTIONS
 
 COMMAND = [sys.executable, "-m", "safelight.entrypoints.cli"]
@@ -57,6 +59,8 @@ class Emulated:
 
     def run(self, *words: str, **environment: str) -> Done:
         """Run one of our commands against it, as a script would."""
+        if words[0] == "deploy":
+            fetched()
         done = subprocess.run(
             [*COMMAND, *words],
             env=self.environment | environment,
@@ -151,6 +155,7 @@ def deployed(account: Emulated, name: str = "safelight", *options: str, **parame
     """Deploy a stack; destroy it when the block ends, and insist that nothing is left."""
     made = account.deploy(name, *options, **parameters)
     assert made.code == 0, made.told
+    assert "did not start" not in made.told
     stack = Stack(account, name, made.json["outputs"])
     account.allow_http(stack.outputs["UploadsBucketName"], stack.outputs["ProcessedBucketName"])
     try:
@@ -161,6 +166,17 @@ def deployed(account: Emulated, name: str = "safelight", *options: str, **parame
     assert gone.json["left"] == []
 
 
+@cache
+def fetched() -> None:
+    """The functions' zips, made by one of the processes that test side by side: the others wait for it."""
+    folder = artifact.cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        artifact.build_all(artifact.Target(runtime(), ARCHITECTURE))
+
+
+@cache
 def runtime() -> str:
     """The Lambda runtime of the Python that runs the emulator."""
     python = servers.HOME / "bin" / "python"

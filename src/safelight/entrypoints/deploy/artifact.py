@@ -168,7 +168,8 @@ def build_all(
     cache = cache or cache_folder()
     wheels = download(target, cache, say)
     files = dict(sorted({**_libraries(wheels), **_ours(), **accelerator(target, say)}.items()))
-    return {part: _artifact(target, _without(files, PARTS[part]), cache, say) for part in only}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return {part: _artifact(target, _without(files, PARTS[part]), digests, cache, say) for part in only}
 
 
 def _without(files: Mapping[str, bytes], names: frozenset[str]) -> dict[str, bytes]:
@@ -190,9 +191,11 @@ def _names(path: str) -> set[str]:
     }
 
 
-def _artifact(target: Target, files: Mapping[str, bytes], cache: Path, say: Say) -> Artifact:
+def _artifact(
+    target: Target, files: Mapping[str, bytes], digests: Mapping[str, str], cache: Path, say: Say
+) -> Artifact:
     compiler = sys.version if target.python == "{}.{}".format(*sys.version_info) else ""
-    digest = _digest({**files, "compiled by": compiler.encode()})
+    digest = _digest({**{name: digests[name] for name in files}, "compiled by": compiler})
     path = cache / "zips" / f"{digest}.zip"
     if not path.exists():
         say("Packing the functions")
@@ -380,12 +383,10 @@ def _compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
         return {name: path.read_bytes() for name in cached if (path := Path(scratch, name)).exists()}
 
 
-def _digest(files: Mapping[str, bytes]) -> str:
+def _digest(digests: Mapping[str, str]) -> str:
     """The content's name. Not the zip's own hash: that changes with the version of zlib."""
-    digest = hashlib.sha256()
-    for name, data in files.items():
-        digest.update(f"{name}\0{hashlib.sha256(data).hexdigest()}\n".encode())
-    return digest.hexdigest()
+    lines = (f"{name}\0{digest}\n" for name, digest in digests.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _pack(files: Mapping[str, bytes], path: Path) -> None:

@@ -35,6 +35,9 @@ class Again(SafelightError):
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     """Work off the batch. Return the messages that have to come again."""
     with observed(context) as call:
+        system()
+        if not event["Records"]:  # a start without work; Powertools takes it for another service's event
+            return {"batchItemFailures": []}
         seconds_left = partial(_seconds_left, context)
         # A batch of which nothing succeeded is told as any other: it is no error of this function.
         batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tests.unit.entrypoints.lambdas.functions import Context, OnAws, message, pipeline
 
+from safelight.entrypoints.deploy import starting
 from safelight.entrypoints.lambdas import worker
 from safelight.errors import StorageUnavailable
 from safelight.model import JobState
@@ -16,6 +17,11 @@ def work(*messages: dict[str, Any], seconds: float = 100.0) -> list[str]:
     """Hand in a batch; return the messages that have to come again."""
     answer = worker.handler({"Records": list(messages)}, Context(seconds))
     return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+
+def test_a_start_without_work_succeeds(pipeline: OnAws) -> None:
+    """An event that tells of nothing, as `deploy` sends to see that the function starts, is no error."""
+    assert worker.handler(starting.NOTHING, Context()) == {"batchItemFailures": []}
 
 
 def test_a_message_becomes_a_finished_job(pipeline: OnAws) -> None:
