@@ -29,8 +29,12 @@ TYPED := $(wildcard src tests scripts)
 # the library, with its binding, from pyvips-binary: no compiler, and the same libvips everywhere.
 export PKG_CONFIG := false
 
-# Tests run file by file in as many processes as there are cores: a file shares its servers. ARGS="-n0 -s" for one.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# What was compiled is kept, whatever the shell says: tests start hundreds of processes.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Tests run side by side in as many processes as there are cores, in groups that share their servers: tests/conftest.py.
+# ARGS="-n0 -s" for one process.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 # A .venv is trusted only if its interpreter runs and it was made in this folder (its scripts hold absolute paths).
 ifneq ($(wildcard $(VENV)),)

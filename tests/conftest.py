@@ -1,8 +1,13 @@
-"""What every test shares: the way hypothesis works, and that Ctrl-C reaches what the tests start."""
+"""What every test shares: the way hypothesis works, that Ctrl-C reaches what is started, the stack on the emulator, and
+which tests run in one process."""
 
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+from tests.support import servers
+from tests.support.stack import Emulated, Stack, deployed
 
 # A deadline for one example fails on a busy machine and says nothing about the code; pytest's timeout stays.
 # Where CI is set, hypothesis loads its own profile: no deadline, and the same examples every time.
@@ -10,3 +15,42 @@ settings.register_profile("default", deadline=None)
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+ONE_STACK = {"account", "deployed_stack"}
+"""Fixtures that need the deployed stack, which takes half a minute to come and go."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side, a process takes whole files, so that a file starts its servers once; and one process takes all that
+    needs the deployed stack."""
+    for item in items:
+        needs = set(getattr(item, "fixturenames", ())) & ONE_STACK
+        on_aws = hasattr(item, "callspec") and item.callspec.params.get("place") == "aws"
+        item.add_marker(pytest.mark.xdist_group("the stack" if needs or on_aws else str(item.path)))
+
+
+@pytest.fixture(scope="session")
+def account() -> Iterator[Emulated]:
+    """An account with the session's stack in it."""
+    yield from _emulator()
+
+
+@pytest.fixture
+def empty_account() -> Iterator[Emulated]:
+    """An account with nothing in it."""
+    yield from _emulator()
+
+
+def _emulator() -> Iterator[Emulated]:
+    try:
+        with servers.emulator() as endpoint:
+            yield Emulated(endpoint)
+    except servers.Absent as absent:
+        pytest.skip(str(absent))
+
+
+@pytest.fixture(scope="session")
+def deployed_stack(account: Emulated) -> Iterator[Stack]:
+    """The real stack, with the first contract's names."""
+    with deployed(account) as stack:
+        yield stack

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 from tests.journeys.serving import Server
-from tests.support import servers
 from tests.support.site import site
-from tests.support.stack import Emulated, deployed
+from tests.support.stack import Stack
 
 from safelight.entrypoints.deploy import material
 
@@ -47,24 +46,21 @@ class Place(NamedTuple):
     hosts: frozenset[str]
 
 
-@pytest.fixture(scope="session")
-def on_aws() -> Iterator[Place]:
+@pytest.fixture(scope="module")
+def on_aws(deployed_stack: Stack) -> Iterator[Place]:
     """The console as a static site, its API and its storage on the emulator: other origins, as on AWS."""
-    try:
-        with servers.emulator() as endpoint, deployed(Emulated(endpoint)) as stack:
-            cors = material.load_template()["Resources"]["Api"]["Properties"]["CorsConfiguration"]
-            # The emulator does not look at the CORS of an API that a template makes, but at that of any other; and it
-            # does not leave out what a function says of CORS itself, as AWS does.
-            stack.account.client("apigatewayv2").update_api(
-                ApiId=stack.outputs["ApiId"], CorsConfiguration={**cors, "AllowOrigins": ["*"]}
-            )
-            with (
-                stack.settings(cors_origins="https://nobody.example"),
-                site(stack.api, storage=endpoint) as url,
-            ):
-                yield Place(url, stack.api, frozenset({urlsplit(url).netloc, urlsplit(endpoint).netloc}))
-    except servers.Absent as absent:
-        pytest.skip(str(absent))
+    cors = material.load_template()["Resources"]["Api"]["Properties"]["CorsConfiguration"]
+    # The emulator does not look at the CORS of an API that a template makes, but at that of any other; and it does not
+    # leave out what a function says of CORS itself, as AWS does.
+    deployed_stack.account.client("apigatewayv2").update_api(
+        ApiId=deployed_stack.outputs["ApiId"], CorsConfiguration={**cors, "AllowOrigins": ["*"]}
+    )
+    endpoint = deployed_stack.account.endpoint
+    with (
+        deployed_stack.settings(cors_origins="https://nobody.example"),
+        site(deployed_stack.api, storage=endpoint) as url,
+    ):
+        yield Place(url, deployed_stack.api, frozenset({urlsplit(url).netloc, urlsplit(endpoint).netloc}))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from tests.unit.pipeline import ME, Pipeline
@@ -40,7 +41,15 @@ CONFIG = schemathesis.Config.from_dict(
         ],
     }
 )
-SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP, config=CONFIG)
+# Of a fixture: examples are made when the test runs, and not by every process that collects tests.
+SCHEMA = schemathesis.pytest.from_fixture("described")
+
+
+@pytest.fixture
+def described(request: pytest.FixtureRequest) -> Any:
+    """What the API says of itself."""
+    request.node._nodeid = request.node.nodeid  # schemathesis 4.32 looks for it; pytest 9.2 has renamed it
+    return schemathesis.openapi.from_asgi("/openapi.json", APP, config=CONFIG)
 
 
 def jobs() -> Iterator[str]:
@@ -62,6 +71,7 @@ def jobs() -> Iterator[str]:
 JOBS = jobs()
 
 
+@pytest.mark.timeout(300)
 @SCHEMA.parametrize()
 @settings(
     max_examples=50,

@@ -19,6 +19,16 @@ def test_the_core_loads_nothing_heavy(module: str) -> None:
     assert result.stdout.split() == []
 
 
+def test_the_supervisor_loads_what_it_needs() -> None:
+    """Whoever starts Safelight waits for its imports before anything else begins."""
+    script = (
+        "import sys, safelight.entrypoints.server\n"
+        "print(*sorted({'litestar', 'uvicorn', 'httpx', 'pyvips', 'PIL', 'boto3', 'botocore'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == ("\n", "")
+
+
 def test_importing_the_api_makes_no_application() -> None:
     """The application is made by calling the factory; importing it starts nothing and loads no codec."""
     script = (

@@ -14,14 +14,12 @@ from safelight import bootstrap, config
 from safelight.entrypoints import connection
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.api.console import Console
-from safelight.entrypoints.process import end_with_parent, log_to_stderr, say_ready
+from safelight.entrypoints.process import BACKLOG, end_with_parent, log_to_stderr, say_ready
 
 log = logging.getLogger(__name__)
 
 END_WITHIN: Final = 5
 """Seconds that open requests may go on after the request to stop."""
-
-BACKLOG: Final = 2048
 
 THREADS: Final = 64
 """Requests in hand at once. They mostly wait for the disk, and all that wait share one commit."""

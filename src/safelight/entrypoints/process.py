@@ -15,6 +15,9 @@ from typing import Final
 READY_FD: Final = "SAFELIGHT_PROCESS_READY_FD"
 """The variable that tells a child where to say that it is ready; not a setting."""
 
+BACKLOG: Final = 2048
+"""Connections that may wait at the port which the supervisor binds and the front answers at."""
+
 LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,

@@ -24,8 +24,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from safelight import bootstrap, config
-from safelight.entrypoints.front import BACKLOG
-from safelight.entrypoints.process import READY_FD, log_to_stderr
+from safelight.entrypoints.process import BACKLOG, READY_FD, log_to_stderr
 from safelight.errors import ConfigurationError, SafelightError
 from safelight.imaging import confine
 
