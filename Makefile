@@ -19,6 +19,8 @@ SITE := .venv-site
 SITE_READY := $(SITE)/.ready
 FUZZ := .venv-fuzz
 FUZZ_READY := $(FUZZ)/.ready
+PROFILE := .venv-profile
+PROFILE_READY := $(PROFILE)/.ready
 NODE_READY := console/node_modules/.ready
 CLIENT_READY := clients/typescript/node_modules/.ready
 SECONDS ?= 60
@@ -44,7 +46,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: clients help run demo test native console browser infra hostile fuzz template servers check faults kills bench load soak bench-aws bench-engine site package lock clean
+.PHONY: clients help run demo test native console browser infra hostile fuzz template servers check faults kills bench load soak bench-aws bench-engine bench-quick profile site package lock clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -107,11 +109,17 @@ kills: $(READY) ## 300 kills over 1,000 jobs, a crash at every point every time:
 bench: $(READY) $(NATIVE) ## Measure against peers, in one run
 	$(BIN)/python benchmarks/run.py
 
+bench-quick: $(READY) $(NATIVE) ## Measure the least that shows whether something has become slow: below a minute
+	$(BIN)/python benchmarks/run.py --quick
+
 bench-engine: $(READY) $(NATIVE) ## Measure the engine job by job beside Pillow, sharp, thumbor and ImageMagick; fetches them
 	PYTHONPATH=. $(BIN)/python benchmarks/engine.py --write
 
 bench-aws: $(READY) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
 	PYTHONPATH=. $(BIN)/python benchmarks/aws.py
+
+profile: $(READY) $(NATIVE) $(PROFILE_READY) ## Show where the time of a job goes: a table and a flame graph; needs Linux and root
+	$(BIN)/python benchmarks/profiling.py $(PROFILE)/bin/py-spy
 
 load: $(READY) ## 1,000 and 10,000 jobs from 64 clients: all ended, none lost, memory, p99
 	$(BIN)/python benchmarks/load.py 1000 10000
@@ -140,9 +148,10 @@ lock: $(READY) ## Bring requirements/*.txt in step with pyproject.toml; UPGRADE=
 	$(call compile,package) --group package --constraints requirements/dev.txt
 	$(call compile,fuzz) --group fuzz
 	$(call compile,site) --group site
+	$(call compile,profile) --group profile
 
 clean: ## Remove .venv, caches and build products
-	rm -rf $(VENV) $(EMULATOR) $(TEMPLATE) $(FUZZ) $(SITE) $(PACKAGE) build dist native/target console/node_modules clients/typescript/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(EMULATOR) $(TEMPLATE) $(FUZZ) $(SITE) $(PACKAGE) $(PROFILE) build dist native/target console/node_modules clients/typescript/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +
 
 # One requirement file: every platform and Python that we support, every version with its hashes, no address.
@@ -214,6 +223,10 @@ $(PACKAGE_READY): requirements/build.txt requirements/package.txt
 # A folder beside the packages: it is one library, and the newest Python has none of it.
 $(FUZZ_READY): requirements/fuzz.txt
 	@$(PIP) install --require-hashes --upgrade --target $(FUZZ) -r $<
+	@touch $@
+
+$(PROFILE_READY): requirements/profile.txt
+	@$(PIP) install --require-hashes --upgrade --target $(PROFILE) -r $<
 	@touch $@
 
 # What the console is built with. Without it the pages, which are committed, are served all the same; the test that

@@ -25,7 +25,7 @@ def test_a_photo_is_uploaded_watched_compared_and_downloaded(
         shoot(page, "darkroom")
     choose(page, ("harbour.jpg", photo(0)))
     frame = page.locator(".frame", has_text="harbour.jpg")
-    expect(frame).to_have_attribute("data-look", "fixed", timeout=30_000)
+    expect(frame).to_have_attribute("data-look", "fixed", timeout=90_000)
     frame.get_by_role("link", name="harbour.jpg", exact=True).click()
 
     expect(page.get_by_role("heading", level=1)).to_have_text("harbour.jpg")
@@ -48,7 +48,7 @@ def test_a_file_that_fails_says_why(page: Page, place: Place) -> None:
     """What is no picture fails with the API's own sentence on the sheet, and with its code on the job's page."""
     choose(page, ("letter.jpg", b"Dear Sir or Madam, this is not a picture."))
     frame = page.locator(".frame", has_text="letter.jpg")
-    expect(frame).to_have_attribute("data-look", "spoilt", timeout=30_000)
+    expect(frame).to_have_attribute("data-look", "spoilt", timeout=90_000)
     job = httpx.get(f"{place.api}/jobs/{frame.get_attribute('data-job')}", trust_env=False).json()
     expect(frame).to_contain_text(job["error"]["message"])
     frame.get_by_role("link", name="letter.jpg", exact=True).click()

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from scripts import docs, operations
 
 from safelight.operations import catalogue
@@ -23,10 +24,12 @@ def test_the_operations_are_in_step_with_the_code() -> None:
             assert (operations.PICTURES / f"{operation}-{number}.webp").exists()
 
 
-def test_the_page_on_security_names_tests_that_exist() -> None:
-    """Each test, and each file of tests, that docs/security.md names is there; `::test` is in the file named before."""
+@pytest.mark.parametrize(("name", "least"), [("security", 30), ("design", 10)])
+def test_a_page_names_tests_that_exist(name: str, least: int) -> None:
+    """Each test, and each file of tests, that a page names is there; `::test` is in the file named before."""
     tests = Path(__file__).parents[1]
-    page = (tests.parent / "docs/security.md").read_text()
+    page = (tests.parent / f"docs/{name}.md").read_text().partition("## Where pictures go wrong")
+    page = page[2].partition("\n## ")[0] if page[1] else page[0]
     named = re.findall(r"`([a-z0-9_/]+\.py)?(?:::(test_\w+))?`", page)
     missing, file = [], ""
     for path, test in named:
@@ -34,7 +37,7 @@ def test_the_page_on_security_names_tests_that_exist() -> None:
         source = tests / file
         if not source.is_file() or (test and f"def {test}(" not in source.read_text()):
             missing.append(f"{file}::{test}")
-    assert len(named) > 30
+    assert len(named) > least
     assert missing == []
 
 

@@ -35,7 +35,7 @@ def canonical(requirement: str) -> str:
 
 
 def test_every_requirement_file_is_there() -> None:
-    """Building, running, AWS, development, the test servers, fuzzing, locking, packaging, the site and
+    """Building, running, AWS, development, the test servers, fuzzing, locking, packaging, profiling, the site and
     looking at the template have one each."""
     assert [path.stem for path in REQUIREMENTS] == [
         "aws",
@@ -46,6 +46,7 @@ def test_every_requirement_file_is_there() -> None:
         "fuzz",
         "lock",
         "package",
+        "profile",
         "site",
         "template",
     ]

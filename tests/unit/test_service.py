@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import IO, Any
 
+import msgspec
 import pytest
 from tests.unit.pipeline import ME, Pipeline
 
@@ -25,8 +26,8 @@ from safelight.errors import (
     Unprocessable,
 )
 from safelight.heartbeat import Worker
-from safelight.model import DAY, Job, JobState, Stage, Wake
-from safelight.ports import BlobInfo
+from safelight.model import DAY, Job, JobState, Source, Stage, Wake
+from safelight.ports import BlobInfo, Rendering
 from safelight.service import LOOK_AT_QUEUE_EVERY, retry_delay
 
 SMALL = {"version": 1, "steps": {}, "outputs": {"small": {"format": "webp"}, "large": {"primary": True}}}
@@ -509,3 +510,36 @@ def test_public_outputs_where_nothing_is_given_to_everybody(pipeline: Pipeline) 
     job = pipeline.completed()
     with pytest.raises(PublicOutputsOff):
         pipeline.service.render_again(ME, job.id, PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("declared", "found", "state"),
+    [
+        ("image/jpg", "jpeg", JobState.COMPLETED),
+        ("image/pjpeg", "jpeg", JobState.COMPLETED),
+        ("Image/JPEG; charset=binary", "jpeg", JobState.COMPLETED),
+        ("image/heif", "heic", JobState.COMPLETED),
+        ("image/heif", "jpeg", JobState.FAILED),
+        ("image/png", "jpeg", JobState.FAILED),
+        ("application/octet-stream", "jpeg", JobState.COMPLETED),
+    ],
+)
+def test_what_was_declared_is_what_the_file_is(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, declared: str, found: str, state: JobState
+) -> None:
+    """Other names of the same type count; another type is a file that the client did not mean."""
+    renderer = pipeline.ports.renderer
+    draw = renderer.render
+
+    def render(file: IO[bytes], source: Source, recipe: bytes) -> Rendering:
+        made = draw(file, source, recipe)
+        return msgspec.structs.replace(
+            made, source=msgspec.structs.replace(made.source, content_type=f"image/{found}")
+        )
+
+    monkeypatch.setattr(renderer, "render", render)
+    job = pipeline.send(pipeline.request(content_type=declared))
+    pipeline.work()
+    job = pipeline.now(job)
+    assert job.state is state
+    assert job.failure is None or job.failure.code == "type_mismatch"

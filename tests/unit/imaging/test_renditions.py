@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import pyvips
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, JpegImagePlugin
 from tests.pictures import (
     HEIGHT,
     ORIENTATIONS,
@@ -106,6 +106,14 @@ def test_quality_keep_keeps_the_tables(render: Render, quality: int, subsampling
     assert opened(after).quantization == opened(data).quantization  # type: ignore[attr-defined]
     assert opened(after).layer == opened(data).layer  # type: ignore[attr-defined]
     assert len(after) < len(data) * 1.1
+
+
+@pytest.mark.parametrize("quality", [80, 92, 98])
+def test_a_quality_changes_no_subsampling(render: Render, quality: int) -> None:
+    """A quality that is a number means 4:2:0, also where libvips would turn to 4:4:4 by itself: at 90 and above."""
+    recipe = {"version": 1, "outputs": {"main": {"format": "jpeg", "quality": quality}}}
+    made = opened(content(render(encoded(upright(), "PNG"), canonical(build(recipe)))))
+    assert JpegImagePlugin.get_sampling(made) == 2
 
 
 def test_a_photo_lying_on_its_side_keeps_its_tables_turned(render: Render) -> None:
