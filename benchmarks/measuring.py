@@ -49,6 +49,19 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
+def chart(title: str, labels: Sequence[str], unit: str, values: Sequence[float]) -> str:
+    """Bars, as a Mermaid diagram: what shows Markdown on the web draws it."""
+    names = ", ".join(f'"{label}"' for label in labels)
+    bars = ", ".join(f"{value:.3g}" for value in values)
+    lines = [
+        f'title "{title}"',
+        f"x-axis [{names}]",
+        f'y-axis "{unit}" 0 --> {max(values) * 1.1:.3g}',
+        f"bar [{bars}]",
+    ]
+    return "\n    ".join(["```mermaid\nxychart-beta", *lines]) + "\n```"
+
+
 def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
