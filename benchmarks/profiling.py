@@ -1,10 +1,11 @@
 """Where a job's time goes: `make profile` writes RESULTS-profile.md and the flame graph of docs/performance.md.
 
 The table is what `anatomy` measures. The flame graph is py-spy's: it looks at every process of a server 200 times a
-second, the sandbox's children included, while jobs of a 2 MP photo come one after the other. Who is looked at is slowed
-down, so it tells shares and not milliseconds.
+second, while jobs of a 2 MP photo come one after the other. Who is looked at is slowed down, so it tells shares and not
+milliseconds; and a child of the sandbox often has drawn and gone before py-spy knows of it.
 """
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,15 @@ def flame(program: Path) -> None:
             _one(client, body)
     if drawing.returncode:
         raise SystemExit("py-spy could not look at the server; it needs root, or ptrace to be allowed")
+    PICTURE.write_text(impersonal(PICTURE.read_text(), data))
+
+
+def impersonal(svg: str, data: str) -> str:
+    """The picture without what is of this machine: its folders, and the command that drew it."""
+    svg = re.sub(
+        r'(<text id="title"[^>]*>)[^<]*', r"\1A server with one worker, jobs one after the other", svg
+    )
+    return svg.replace(f"{HERE.parent}/", "").replace(f"{sys.base_prefix}/", "").replace(data, "data")
 
 
 def _one(client: httpx.Client, body: bytes) -> None:

@@ -10,21 +10,9 @@ from itertools import islice
 import pytest
 from tests.hostile.conftest import Besieged, mutants_wanted, tell
 from tests.hostile.mutants import mutants, seeds
+from tests.hostile.verdicts import CODES, NOT_PROVED
 
 pytestmark = pytest.mark.timeout(3600)
-
-CODES = {
-    "truncated",
-    "unprocessable",
-    "type_not_allowed",
-    "too_many_pixels",
-    "too_many_frames",
-    "too_many_scans",
-    "too_much_metadata",
-}
-
-NOT_PROVED = {"render_timed_out", "render_crashed", "output_too_large"}
-"""Nothing proves the file guilty, and it is tried once more: an exhausted memory, say. A few may."""
 
 
 def test_whole_files_are_drawn(besieged: Besieged) -> None:
