@@ -36,7 +36,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Tests run side by side in as many processes as there are cores, in groups that share their servers: tests/conftest.py.
 # ARGS="-n0 -s" for one process.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # A .venv is trusted only if its interpreter runs and it was made in this folder (its scripts hold absolute paths).
 ifneq ($(wildcard $(VENV)),)

@@ -3,11 +3,13 @@ which tests run in one process."""
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from tests.support import servers
 from tests.support.stack import Emulated, Stack, deployed
+from xdist.scheduler import LoadFileScheduling
 
 # A deadline for one example fails on a busy machine and says nothing about the code; pytest's timeout stays.
 # Where CI is set, hypothesis loads its own profile: no deadline, and the same examples every time.
@@ -16,17 +18,21 @@ settings.register_profile("default", deadline=None)
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-ONE_STACK = {"account", "deployed_stack"}
-"""Fixtures that need the deployed stack, which takes half a minute to come and go."""
 
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class OneStack(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types
     """Side by side, a process takes whole files, so that a file starts its servers once; and one process takes all that
-    needs the deployed stack."""
-    for item in items:
-        needs = set(getattr(item, "fixturenames", ())) & ONE_STACK
-        on_aws = hasattr(item, "callspec") and item.callspec.params.get("place") == "aws"
-        item.add_marker(pytest.mark.xdist_group("the stack" if needs or on_aws else str(item.path)))
+    needs the deployed stack, which takes half a minute to come and go."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        if file.startswith("tests/infra/") or (file.startswith("tests/browser/") and test.endswith("[aws]")):
+            return "the stack"
+        return file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack:
+    """Who distributes the tests."""
+    return OneStack(config, log)
 
 
 @pytest.fixture(scope="session")
