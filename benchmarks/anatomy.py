@@ -6,6 +6,7 @@ with nothing else added. What lies between two points, at the median over many j
 
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -30,12 +31,15 @@ faults.reached = reached
 """
 """Imported by every process of the server as it starts, as Python does with a module called sitecustomize."""
 
+DISK: Final = " (fsync)"
+"""How the words of a step end that waits for the disk."""
+
 FRONT: Final = (
     ("file.written", "the last bytes are read, hashed and written"),
-    ("file.synced", "fsync of the upload"),
-    ("file.durable", "rename, and fsync of its folder"),
+    ("file.synced", f"the upload is on the disk{DISK}"),
+    ("file.durable", f"it is renamed, and its folder is on the disk{DISK}"),
     ("dispatch.received", "the job takes the upload in"),
-    ("store.committed", "job and message are committed (fsync)"),
+    ("store.committed", f"job and message are committed{DISK}"),
 )
 WORKER: Final = (
     ("queue.received", "a worker wakes and takes the message"),
@@ -43,10 +47,10 @@ WORKER: Final = (
     ("job.fetched", "the recipe and the original"),
     ("job.rendered", "**rendering, in a child of the sandbox**"),
     ("file.written", "the output is copied out of the child's memory"),
-    ("file.synced", "fsync of the output"),
-    ("file.durable", "link, and fsync of its folder"),
+    ("file.synced", f"the output is on the disk{DISK}"),
+    ("file.durable", f"it is linked, and its folder is on the disk{DISK}"),
     ("job.stored", "the output's place is noted"),
-    ("job.completed", "COMPLETED is committed (fsync)"),
+    ("job.completed", f"COMPLETED is committed{DISK}"),
 )
 """The points that a process comes to, in order, each with what ends there."""
 
@@ -67,12 +71,14 @@ def moments(folder: Path) -> list[list[Moment]]:
     return found
 
 
-def follow(noted: Sequence[Moment], points: Sequence[tuple[str, str]], start: int) -> list[int]:
-    """When a process came to each of the points, one after the other, from `start` on."""
+def follow(noted: Sequence[Moment], points: Sequence[tuple[str, str]], start: int, end: int) -> list[int]:
+    """When a process came to each of the points, one after the other, between `start` and `end`."""
     times, at = [], start
     for point, _ in points:
-        at = next(moment.at for moment in noted if moment.at >= at and moment.point == point)
-        times.append(at)
+        found = next((moment.at for moment in noted if at <= moment.at < end and moment.point == point), None)
+        if found is None:
+            raise RuntimeError(f"{point} was not reached while the job lasted")
+        times.append(at := found)
     return times
 
 
@@ -103,12 +109,12 @@ def measure(folder: Path) -> tuple[list[list[float]], list[float]]:
     front = next(each for each in noted if any(moment.point == "dispatch.received" for moment in each))
     worker = next(each for each in noted if any(moment.point == "job.claimed" for moment in each))
     jobs = []
-    for sent in sent_at[WARM_UP:]:
-        there = follow(front, FRONT, sent)
+    for sent, end in pairwise([*sent_at[WARM_UP:], time.time_ns()]):
+        there = follow(front, FRONT, sent, end)
         # The worker wakes as soon as the commit is done, which may be before the front has noted that it is.
-        done = follow(worker, WORKER, there[-2])
-        times = [sent, *there, *done]
-        jobs.append([max(0, after - before) / 1e6 for before, after in pairwise(times)])
+        done = follow(worker, WORKER, there[-2], end)
+        times = [sent, *there[:-1], min(there[-1], done[0]), *done]
+        jobs.append([(after - before) / 1e6 for before, after in pairwise(times)])
     return jobs, renders[WARM_UP:]
 
 
@@ -125,8 +131,8 @@ def run() -> str:
         rows.append(
             [where, words, f"`{point}`", f"{median(took):.2f}", f"{percentile(took, 0.95):.2f}", share]
         )
-    waits = [n for n, (_, words) in enumerate([*FRONT, *WORKER]) if "fsync" in words]
-    disk = sum(median([steps[n] for steps in jobs]) for n in waits)
+    waits = [n for n, (_, words) in enumerate([*FRONT, *WORKER]) if words.endswith(DISK)]
+    disk = median([sum(steps[n] for n in waits) for steps in jobs])
     return (
         f"{JOBS} uploads of a 2 MP photo, one after the other, at an idle server with one worker. From the last byte"
         f" sent to COMPLETED: **{whole:.1f} ms** at the median, {disk:.1f} ms of it in steps that wait for the disk;"

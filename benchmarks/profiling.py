@@ -1,8 +1,9 @@
 """Where a job's time goes: `make profile` writes RESULTS-profile.md and the flame graph of docs/performance.md.
 
 The table is what `anatomy` measures. The flame graph is py-spy's: it looks at every process of a server 200 times a
-second, while jobs of a 2 MP photo come one after the other. Who is looked at is slowed down, so it tells shares and not
-milliseconds; and a child of the sandbox often has drawn and gone before py-spy knows of it.
+second, while jobs of a 2 MP photo come one after the other. It shows what is done where, and is no account of CPU:
+threads that wait are in it, who is looked at is slowed down, and a child of the sandbox often has drawn and gone before
+py-spy knows of it.
 """
 
 import re
@@ -36,7 +37,7 @@ the disk: a claim that is lost with the machine is one that nobody holds.
 
 ## What the processes do meanwhile
 
-All processes of a server with one worker for {seconds} s, {rate} samples a second, only of threads that run. Open
+All processes of a server with one worker for {seconds} s, {rate} samples a second, threads that wait among them. Open
 the file by itself to zoom and search: [{picture}](../docs/assets/{picture}).
 """
 

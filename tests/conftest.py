@@ -20,14 +20,19 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class OneStack(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types
-    """Side by side, a process takes whole files, so that a file starts its servers once; and one process takes all that
-    needs the deployed stack, which takes half a minute to come and go."""
+    """Gives each process, of those that test side by side, whole groups of tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, test = nodeid.partition("::")
-        if file.startswith("tests/infra/") or (file.startswith("tests/browser/") and test.endswith("[aws]")):
-            return "the stack"
-        return file
+        return group_of(nodeid)
+
+
+def group_of(nodeid: str) -> str:
+    """A file, so that it starts its servers once; and all that needs the deployed stack together, which takes half a
+    minute to come and go."""
+    file, _, test = nodeid.partition("::")
+    if file.startswith("tests/infra/") or (file.startswith("tests/browser/") and test.endswith("[aws]")):
+        return "the stack"
+    return file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack:

@@ -52,15 +52,18 @@ def on_aws(deployed_stack: Stack) -> Iterator[Place]:
     cors = material.load_template()["Resources"]["Api"]["Properties"]["CorsConfiguration"]
     # The emulator does not look at the CORS of an API that a template makes, but at that of any other; and it does not
     # leave out what a function says of CORS itself, as AWS does.
-    deployed_stack.account.client("apigatewayv2").update_api(
-        ApiId=deployed_stack.outputs["ApiId"], CorsConfiguration={**cors, "AllowOrigins": ["*"]}
-    )
+    gateway, api = deployed_stack.account.client("apigatewayv2"), deployed_stack.outputs["ApiId"]
+    before = gateway.get_api(ApiId=api).get("CorsConfiguration", {})
+    gateway.update_api(ApiId=api, CorsConfiguration={**cors, "AllowOrigins": ["*"]})
     endpoint = deployed_stack.account.endpoint
-    with (
-        deployed_stack.settings(cors_origins="https://nobody.example"),
-        site(deployed_stack.api, storage=endpoint) as url,
-    ):
-        yield Place(url, deployed_stack.api, frozenset({urlsplit(url).netloc, urlsplit(endpoint).netloc}))
+    try:
+        with (
+            deployed_stack.settings(cors_origins="https://nobody.example"),
+            site(deployed_stack.api, storage=endpoint) as url,
+        ):
+            yield Place(url, deployed_stack.api, frozenset({urlsplit(url).netloc, urlsplit(endpoint).netloc}))
+    finally:
+        gateway.update_api(ApiId=api, CorsConfiguration=before)
 
 
 @pytest.fixture

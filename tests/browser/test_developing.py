@@ -13,7 +13,7 @@ from tests.journeys.serving import decoded
 
 pytestmark = [
     pytest.mark.parametrize("place", ["embedded", "aws"], indirect=True),
-    pytest.mark.timeout(180),  # to deploy takes a while
+    pytest.mark.timeout(300),  # to deploy takes a while
 ]
 
 

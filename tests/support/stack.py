@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import boto3
 from tests.support import servers
 
-from safelight.entrypoints.deploy import artifact
+from safelight.entrypoints.deploy import artifact, starting
 from safelight.entrypoints.deploy.account import FUNCTIONS
 
 COMMAND = [sys.executable, "-m", "safelight.entrypoints.cli"]
@@ -155,7 +155,7 @@ def deployed(account: Emulated, name: str = "safelight", *options: str, **parame
     """Deploy a stack; destroy it when the block ends, and insist that nothing is left."""
     made = account.deploy(name, *options, **parameters)
     assert made.code == 0, made.told
-    assert "did not start" not in made.told
+    assert starting.NOT_STARTED not in made.told
     stack = Stack(account, name, made.json["outputs"])
     account.allow_http(stack.outputs["UploadsBucketName"], stack.outputs["ProcessedBucketName"])
     try:

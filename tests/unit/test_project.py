@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conftest import group_of
 
 import safelight
 
@@ -119,3 +120,15 @@ def test_every_lint_exception_carries_its_reason() -> None:
     assert lists
     rules = [line for body, rest in lists for line in (body + rest).splitlines() if '"' in line]
     assert [rule for rule in rules if "#" not in rule] == []
+
+
+def test_what_needs_the_deployed_stack_is_tested_by_one_process() -> None:
+    """Side by side, tests are given out file by file; the stack on the emulator is deployed by one process alone."""
+    assert group_of("tests/unit/test_keys.py::test_a[aws]") == "tests/unit/test_keys.py"
+    assert group_of("tests/browser/test_jobs.py::test_a[embedded]") == "tests/browser/test_jobs.py"
+    files = (
+        "tests/infra/test_keys.py::test_a",
+        "tests/infra/test_stack.py::test_b[x]",
+        "tests/browser/b.py::test_c[aws]",
+    )
+    assert len({group_of(nodeid) for nodeid in files}) == 1

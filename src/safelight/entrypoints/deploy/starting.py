@@ -25,6 +25,8 @@ ASKED: Final[dict[str, Any]] = {
 }
 """A request that is open to everybody and touches nothing, as API Gateway hands it in."""
 
+NOT_STARTED: Final = "did not start"
+
 EVENTS: Final = {"request-upload": ASKED, "get-job-status": ASKED, "preview": ASKED}
 
 
@@ -43,7 +45,7 @@ def start_all(account: Account, names: Names, say: Callable[[str], None]) -> lis
     failed = []
     for (_, function), trouble in zip(called, troubles, strict=True):
         if trouble is not None:
-            say(f"{function} did not start: {trouble}")
+            say(f"{function} {NOT_STARTED}: {trouble}")
             failed.append(function)
     return failed
 

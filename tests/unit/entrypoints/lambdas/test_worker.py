@@ -24,6 +24,17 @@ def test_a_start_without_work_succeeds(pipeline: OnAws) -> None:
     assert worker.handler(starting.NOTHING, Context()) == {"batchItemFailures": []}
 
 
+def test_a_start_that_can_not_work_is_an_error(pipeline: OnAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function whose system can not be opened says so at its start, and not with the first picture."""
+
+    def system() -> None:
+        raise StorageUnavailable
+
+    monkeypatch.setattr(worker, "system", system)
+    with pytest.raises(StorageUnavailable):
+        worker.handler(starting.NOTHING, Context())
+
+
 def test_a_message_becomes_a_finished_job(pipeline: OnAws) -> None:
     """The job is carried to its end and the message is done with."""
     job = pipeline.send(pipeline.request())
