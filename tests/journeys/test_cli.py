@@ -289,9 +289,26 @@ def test_recipes(tmp_path: Path) -> None:
     [line] = done.stderr.splitlines()
     assert line.startswith(f"safelight: {bad}: outputs.web.format: ")
     assert "webm" in line
+    told = safelight("recipe", "lint", bad, "--json")
+    [mistake] = json.loads(told.stdout)["mistakes"]
+    assert (told.returncode, told.stderr, line.endswith(mistake)) == (1, "", True)
+    assert json.loads(safelight("recipe", "lint", good, "--json").stdout)["good"] is True
     done = safelight("render", good, "--recipe", bad)
     assert (done.returncode, f"{bad}: outputs.web.format" in done.stderr) == (1, True)
     assert json.loads(safelight("recipe", "schema").stdout)["$schema"].endswith("2020-12/schema")
+
+
+def test_a_name_of_ones_own(api: str, tmp_path: Path) -> None:
+    """A recipe is given a name at a server, is listed with it, and loses it again; scripts are told in JSON."""
+    file = tmp_path / "small.yaml"
+    file.write_text("version: 1\nsteps:\n  small: {op: resize, width: 64}\noutputs:\n  main: {use: small}\n")
+    made = json.loads(safelight("recipe", "put", "small-ones", file, "--api", api, "--json").stdout)
+    assert made["name"] == "small-ones"
+    assert re.fullmatch("[0-9a-f]{64}", made["digest"])
+    listed = json.loads(safelight("recipe", "ls", "--api", api, "--json").stdout)
+    assert [each["own"] for each in listed if each["name"] == "small-ones"] == [True]
+    gone = safelight("recipe", "rm", "small-ones", "--api", api, "--json")
+    assert json.loads(gone.stdout) == {"name": "small-ones", "deleted": True}
 
 
 def test_settings() -> None:

@@ -67,7 +67,9 @@ def _list_of(api: str, key: str | None, *, as_json: bool) -> None:
 
 
 @recipe.command
-def put(name: str, file: Path, /, *, api: Api = DEFAULT_API, key: Key = None) -> None:
+def put(
+    name: str, file: Path, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False
+) -> None:
     """Give a recipe a name of your own at a Safelight, new or in place of what it meant.
 
     Jobs run what the name meant when they were made.
@@ -83,11 +85,14 @@ def put(name: str, file: Path, /, *, api: Api = DEFAULT_API, key: Key = None) ->
 
     with Client(api, key=key) as client:
         digest = client.put_recipe(name, _read(file))["digest"]
-    say(f"{paint('ok', GREEN)}  {name} is {digest}")
+    if as_json:
+        say_json({"name": name, "digest": digest})
+    else:
+        say(f"{paint('ok', GREEN)}  {name} is {digest}")
 
 
 @recipe.command
-def rm(name: str, /, *, api: Api = DEFAULT_API, key: Key = None) -> None:
+def rm(name: str, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> None:
     """Take a name of your own away at a Safelight. Jobs made by it go on; once more is the same.
 
     Parameters
@@ -99,6 +104,8 @@ def rm(name: str, /, *, api: Api = DEFAULT_API, key: Key = None) -> None:
 
     with Client(api, key=key) as client:
         client.delete_recipe(name)
+    if as_json:
+        say_json({"name": name, "deleted": True})
 
 
 @recipe.command
@@ -133,7 +140,7 @@ def show(name: str, /, *, as_json: AsJson = False) -> None:
 
 
 @recipe.command
-def lint(file: Path, /) -> None:
+def lint(file: Path, /, *, as_json: AsJson = False) -> int:
     """Check a recipe file: exit code 0, or 1 and every place that is wrong.
 
     Parameters
@@ -144,6 +151,9 @@ def lint(file: Path, /) -> None:
     from safelight import config, recipes
 
     wrong = recipes.mistakes(_read(file), config.load().assets)
+    if as_json:
+        say_json({"file": str(file), "good": not wrong, "mistakes": [mistake.message for mistake in wrong]})
+        return 1 if wrong else 0
     for mistake in wrong[:-1]:
         say(f"{paint('wrong', RED)}  {file}: {mistake.message}")
     if wrong:
@@ -151,6 +161,7 @@ def lint(file: Path, /) -> None:
     found = _parse(file)
     outputs = ", ".join(found.outputs)
     say(f"{paint('ok', GREEN)}  {file}: {len(found.steps)} steps, outputs {outputs}")
+    return 0
 
 
 @recipe.command
