@@ -115,7 +115,7 @@ bench-quick: $(READY) $(NATIVE) ## Measure the least that shows whether somethin
 bench-engine: $(READY) $(NATIVE) ## Measure the engine job by job beside Pillow, sharp, thumbor and ImageMagick; fetches them
 	PYTHONPATH=. $(BIN)/python benchmarks/engine.py --write
 
-bench-aws: $(READY) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
+bench-aws: $(READY) $(NATIVE) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
 	PYTHONPATH=. $(BIN)/python benchmarks/aws.py
 
 profile: $(READY) $(NATIVE) $(PROFILE_READY) ## Show where the time of a job goes: a table and a flame graph; needs Linux and root
