@@ -46,6 +46,9 @@ def main(words: list[str]) -> int:
     from tests.fuzz.targets import TARGETS
 
     seconds, *names = words
+    if unknown := set(names) - TARGETS.keys():
+        sys.stderr.write(f"There is no {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}.\n")
+        return 2
     return max(run(name, int(seconds)) for name in names or TARGETS)
 
 
