@@ -82,6 +82,8 @@ def seaweedfs() -> Iterator[str]:
         config.write_text(json.dumps({"identities": [identity]}))
         command = [
             str(weed), "mini", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.config={config}",
+            # Every bucket takes several volumes, and by default the free disk is divided into few of them.
+            "-volume.max=100000",
             "-webdav=false", "-admin.ui=false", "-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0",
             f"-admin.port={ports[-1]}",
             *(f"-{name}.port={port}" for name, port in zip(names, ports[::2], strict=False)),
