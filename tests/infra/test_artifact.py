@@ -2,13 +2,18 @@
 
 import hashlib
 import importlib.util
+import io
+import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 from tests.support.cold_start import ENVIRONMENT, HERE
 
 from safelight.entrypoints.deploy import artifact, material
@@ -74,10 +79,10 @@ def test_an_accelerator_for_another_processor_is_left_out() -> None:
 
 def test_the_artifact_holds_nothing_that_functions_do_without(built: Artifact) -> None:
     """No command line, no embedded backend, no test tools, no stubs, no other services."""
-    with zipfile.ZipFile(built.path) as archive:
-        names = archive.namelist()
-        assert names == sorted(names)
+    for archive in both(built):
+        assert archive.namelist() == sorted(archive.namelist())
         assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+    names = held(built)
     tops = {name.partition("/")[0] for name in names}
     assert not tops & {"faker", "polyfactory", "rich", "cyclopts", "httpx", "apsw", "uvicorn", "boto3", "pip"}
     assert not [name for name in names if name.endswith(".pyi")]
@@ -90,34 +95,52 @@ def test_the_artifact_holds_nothing_that_functions_do_without(built: Artifact) -
 
 
 def test_the_artifact_is_compiled_for_the_python_that_builds_it(built: Artifact, tmp_path: Path) -> None:
-    """A cold start compiles nothing."""
-    with zipfile.ZipFile(built.path) as archive:
-        names = set(archive.namelist())
-        cached = importlib.util.cache_from_source("safelight/service.py")
-        pyc = archive.read(cached)
+    """A cold start compiles nothing, and a traceback still shows our lines."""
+    outside, inside = both(built)
+    pyc = inside.read("safelight/service.pyc")
     assert pyc.startswith(importlib.util.MAGIC_NUMBER)
     assert int.from_bytes(pyc[4:8], "little") == 0b01  # by hash, and unchecked
+    assert b"/var/task/packages.zip/safelight/service.py" in pyc
     assert str(tmp_path.parent).encode() not in pyc
-    lacking = [
-        name for name in names if name.endswith(".py") and importlib.util.cache_from_source(name) not in names
-    ]
-    assert lacking == []
+    assert b"/var/task/botocore/session.py" in outside.read("botocore/session.pyc")
+    names = held(built)
+    lacking = {name for name in names if name.endswith(".py") and f"{name}c" not in names}
+    assert lacking == {artifact.START}
+    shown = {name.partition("/")[0] for name in names if name.endswith(".py")}
+    assert shown == {artifact.START, "safelight"}
 
 
-def test_what_draws_nothing_goes_without_codecs() -> None:
-    """And what answers no HTTP without the framework; so a start unpacks a fraction of the files."""
+def test_a_start_opens_few_files() -> None:
+    """Outside the archive is only what cannot be in it, and what draws nothing or answers no HTTP goes without."""
     zips = artifact.build_all(HERE)
-    counts, names = {}, {}
-    for part, zipped in zips.items():
-        with zipfile.ZipFile(zipped.path) as archive:
-            names[part] = {name.partition("/")[0] for name in archive.namelist()}
-            counts[part] = len(archive.namelist())
+    names = {part: {name.partition("/")[0] for name in held(zipped)} for part, zipped in zips.items()}
     assert all(names["preview"] >= tops for tops in names.values())
     for part, codecs, web in (("worker", True, False), ("api", False, True), ("events", False, False)):
         assert ("pyvips" in names[part], "PIL" in names[part]) == (codecs, codecs)
         assert ("litestar" in names[part], "mangum" in names[part]) == (web, web)
-    assert counts["events"] < counts["preview"] / 2
     assert zips["events"].path.stat().st_size < zips["preview"].path.stat().st_size / 4
+    outside, _ = both(zips["events"])
+    assert len(outside.namelist()) < len(held(zips["events"])) / 3
+
+
+def test_the_models_of_the_services_have_lost_their_documentation_alone(built: Artifact) -> None:
+    """Every operation and every shape is there, one that is called like it included."""
+    outside, _ = both(built)
+    for service in ("dynamodb", "s3", "sns", "sqs"):
+        (path,) = (name for name in outside.namelist() if re.match(rf"botocore/data/{service}/.*/service-2\.json", name))
+        told = Loader().load_service_model(service, "service-2")
+        assert len(outside.read(path)) < len(json.dumps(told)) / 2
+        assert without_text(json.loads(outside.read(path))) == without_text(told)
+
+
+def without_text(model: Any) -> Any:
+    """A model whose documentation is empty."""
+    if isinstance(model, dict):
+        return {
+            key: "" if (key, type(value)) == ("documentation", str) else without_text(value)
+            for key, value in model.items()
+        }
+    return [without_text(each) for each in model] if isinstance(model, list) else model
 
 
 @pytest.mark.parametrize(("part", "module"), STARTED)
@@ -128,11 +151,13 @@ def test_every_function_starts_from_its_zip_alone(part: str, module: str, tmp_pa
     script = f"""
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
+import start
 from safelight.entrypoints.lambdas import {module} as function, observing, wiring
 made = wiring.system()
 for service in ("s3", "dynamodb", "sqs", "sns"):
     made._aws.clients.get(service)
 observing._logger(), observing._metrics()
+assert getattr(start, {module!r}) is function.handler
 if {module!r} == "api":
     function._application()
 if {part!r} in ("worker", "preview"):
@@ -162,8 +187,7 @@ def test_every_target_can_be_built(runtime: str, architecture: str) -> None:
     built = artifact.build(Target(runtime, architecture))
     assert built.unpacked <= artifact.LIMIT
     assert built.path.stat().st_size <= 60_000_000
-    with zipfile.ZipFile(built.path) as archive:
-        compiled = [name for name in archive.namelist() if name.endswith(".pyc")]
+    compiled = [name for name in held(built) if name.endswith(".pyc")]
     assert bool(compiled) == (runtime == HERE.runtime)
 
 
@@ -172,6 +196,18 @@ def test_every_requirement_is_pinned_with_hashes() -> None:
     needed = artifact.pinned(material.requirements("aws").read_text())
     assert set(needed) >= artifact.NOT_NEEDED
     assert all("--hash=sha256:" in entry for entry in needed.values())
+
+
+def both(built: Artifact) -> tuple[zipfile.ZipFile, zipfile.ZipFile]:
+    """The zip, and the archive in it."""
+    outside = zipfile.ZipFile(built.path)
+    return outside, zipfile.ZipFile(io.BytesIO(outside.read(artifact.ARCHIVE)))
+
+
+def held(built: Artifact) -> set[str]:
+    """Everything that can be imported or read, wherever it lies."""
+    outside, inside = both(built)
+    return {*outside.namelist(), *inside.namelist()} - {artifact.ARCHIVE}
 
 
 def _hash(path: Path) -> str:

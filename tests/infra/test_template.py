@@ -13,7 +13,7 @@ from tests.unit.pipeline import Pipeline
 from safelight import shelf
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.api.auth import needed
-from safelight.entrypoints.deploy import material
+from safelight.entrypoints.deploy import artifact, material
 from safelight.entrypoints.deploy.account import FUNCTIONS, Names
 from safelight.keys import PARTITION
 
@@ -165,10 +165,11 @@ def test_every_function_has_a_role_and_a_log_of_its_own(name: str) -> None:
 @each_function
 def test_every_handler_is_there(name: str) -> None:
     """The template names functions that the code has."""
-    import importlib
+    from safelight.entrypoints.lambdas import start
 
-    module, _, handler = properties(name)["Handler"].rpartition(".")
-    assert callable(getattr(importlib.import_module(module), handler))
+    module, _, handler = properties(name)["Handler"].partition(".")
+    assert f"{module}.py" == artifact.START
+    assert callable(getattr(start, handler))
 
 
 def test_what_fails_for_good_is_kept() -> None:

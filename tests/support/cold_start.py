@@ -82,6 +82,7 @@ def cost(function: str, folder: Path, *, rounds: int = 7) -> Cost:
     )
     own = f"""
 import sys; sys.path.insert(0, {str(folder / PART.get(function, "events"))!r})
+import start
 from safelight.entrypoints.lambdas import {function}, observing, wiring
 for service in {CLIENTS[function]!r}:
     wiring.system()._aws.clients.get(service)

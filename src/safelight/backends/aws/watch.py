@@ -2,19 +2,20 @@
 
 DynamoDB can not count cheaply, so who reads the table's stream (the notifier) keeps the tally, in the records table:
 
-    pk ops-minutes      sk the minute             how many jobs came to which end in it; kept for a day
-    pk ops-totals       sk all                    the same from the beginning on
+    pk ends-minutes     sk the minute             how many jobs came to which end in it; kept for a day
+    pk ends-totals      sk all                    the same from the beginning on
     pk ops-failures     sk newest first           why jobs FAILED; kept for a week
 
-One read and one write each for a batch of up to 100 ends, and none on the way of an upload. The stream tells at least
-once: a batch that is told again counts again.
+The first two are counters: one call each for a batch of up to 100 ends, in which the stream's several readers are not
+in each other's way; and none on the way of an upload. The stream tells at least once: a batch that is told again
+counts again.
 
 Actions: to look `sqs:GetQueueAttributes` on both queues, `dynamodb:Query` on the index `due` and the records table,
-`BatchGetItem` on the jobs table, `GetItem` on the records table; to keep the tally `GetItem` and `PutItem` there.
+`BatchGetItem` on the jobs table; to keep the tally `UpdateItem` and `PutItem` on the records table.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -23,11 +24,10 @@ from safelight.backends.aws.jobs import DynamoJobs
 from safelight.backends.aws.records import DynamoRecords
 from safelight.backends.aws.sqs import SqsQueue
 from safelight.model import DAY, MINUTE, Job, JobState
-from safelight.ports import MINUTES_KEPT, TROUBLES_KEPT, Backlog, Clock, Minute, Record, Trouble
-from safelight.rewriting import change
+from safelight.ports import MINUTES_KEPT, TROUBLES_KEPT, Backlog, Clock, Minute, Trouble
 
-MINUTES: Final = "ops-minutes"
-TOTALS: Final = "ops-totals"
+MINUTES: Final = "ends-minutes"
+TOTALS: Final = "ends-totals"
 FAILURES: Final = "ops-failures"
 
 FAILURES_KEPT_FOR: Final = 7 * DAY
@@ -35,7 +35,6 @@ FAILURES_KEPT_FOR: Final = 7 * DAY
 LONGEST_CLAIM: Final = 15 * MINUTE
 """A claim that is alive runs out within this time: by it the jobs in work are found among those that are due."""
 
-_counts: Final = msgspec.json.Decoder(dict[JobState, int]).decode
 _trouble: Final = msgspec.json.Decoder(Trouble).decode
 
 
@@ -58,9 +57,12 @@ class AwsWatch:
     def counts(self) -> dict[JobState, int]:
         """The queue's messages, and how many jobs ever came to each end."""
         waiting, in_hand = self._queue.waiting()
-        record = self._records.get(TOTALS, "all")
-        ended = {} if record is None else _counts(record.value)
-        return {JobState.PENDING: waiting, JobState.PROCESSING: in_hand, **ended}
+        ended = dict(self._records.counters(TOTALS)).get("all", {})
+        return {
+            JobState.PENDING: waiting,
+            JobState.PROCESSING: in_hand,
+            **{JobState(state): number for state, number in ended.items()},
+        }
 
     def working(self, *, limit: int = 100) -> list[Job]:
         """Jobs that a worker has claimed."""
@@ -76,33 +78,24 @@ class AwsWatch:
         """The minutes in which jobs ended."""
         first = max(since, self._clock() - MINUTES_KEPT * MINUTE)
         found = []
-        for record in self._minutes():
-            at, ends = float(record.key) * MINUTE, _counts(record.value)
+        for minute, ends in self._records.counters(MINUTES):
+            at = float(minute) * MINUTE
             completed, failed = ends.get(JobState.COMPLETED, 0), ends.get(JobState.FAILED, 0)
             if at >= first // MINUTE * MINUTE and (completed or failed):
                 found.append(Minute(at=at, completed=completed, failed=failed))
         return found
 
-    def _minutes(self) -> Iterable[Record]:
-        cursor = None
-        while True:
-            page = self._records.list(MINUTES, cursor=cursor, limit=1000)
-            yield from page.items
-            cursor = page.cursor
-            if cursor is None:
-                return
-
     # --- the tally ---
 
     def note(self, ended: Sequence[Job]) -> None:
         """Count jobs that have ended."""
-        by_minute: dict[int, Counter[JobState]] = {}
+        by_minute: dict[int, Counter[str]] = {}
         for job in ended:
             by_minute.setdefault(int(job.updated_at // MINUTE), Counter())[job.state] += 1
         for minute, ends in by_minute.items():
-            self._add(MINUTES, f"{minute:010d}", ends, expires_at=(minute + MINUTES_KEPT) * MINUTE)
+            self._records.count(MINUTES, f"{minute:010d}", ends, expires_at=(minute + MINUTES_KEPT) * MINUTE)
         if ended:
-            self._add(TOTALS, "all", sum(by_minute.values(), Counter()), expires_at=None)
+            self._records.count(TOTALS, "all", sum(by_minute.values(), Counter()))
         for job in ended:
             if job.failure is not None:
                 trouble = Trouble(
@@ -111,11 +104,3 @@ class AwsWatch:
                 key = f"{10**13 - int(job.updated_at * 1000):013d}.{job.id}"
                 expires_at = job.updated_at + FAILURES_KEPT_FOR
                 self._records.put(FAILURES, key, msgspec.json.encode(trouble), expires_at=expires_at)
-
-    def _add(self, partition: str, key: str, ends: Counter[JobState], *, expires_at: float | None) -> None:
-        def added(value: bytes | None) -> bytes:
-            before = Counter({} if value is None else _counts(value))
-            return msgspec.json.encode(dict(before + ends))
-
-        # A stream has several shards, and each its own reader: they get in each other's way.
-        change(self._records, partition, key, added, expires_at=expires_at)

@@ -8,10 +8,16 @@ Wheels are chosen for the functions' Python and processor, not for this machine'
 
 Lambda can keep no compiled module, so every cold start would compile them all: two thirds of its work. If the Python
 that deploys is the one that the functions run on, the zip brings every module compiled.
+
+A start pays for every file, too: so whatever can be imported from an archive is in one, `packages.zip`, which `start`
+puts on the path. Outside are native libraries, the packages they belong to, and those that open files of their own.
 """
 
+import gzip
 import hashlib
 import importlib.util
+import io
+import json
 import os
 import platform
 import re
@@ -21,7 +27,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from safelight.entrypoints.deploy import material
 from safelight.errors import ConfigurationError
@@ -101,6 +107,15 @@ GLIBC: Final = (2, 34)
 SOURCE_ONLY: Final = "pyvips"
 """Published as source only. Told that there is no system libvips, it builds to plain Python."""
 
+ARCHIVE: Final = "packages.zip"
+"""Where a zip has what can be imported from an archive."""
+
+START: Final = "start.py"
+"""What puts it on the path."""
+
+_OPENS_FILES: Final = frozenset({"botocore", "certifi"})
+"""What looks for files beside its modules, and so cannot be in an archive."""
+
 _OURS_NOT_NEEDED: Final = re.compile(
     r"(client|web|testing\.py|backends/embedded|entrypoints/(cli|deploy|front|keeper|server)|imaging/.*\.md)(\.py)?(/|$)"
 )
@@ -167,7 +182,8 @@ def build_all(
     """The zips for this target, from the cache if nothing has changed. Raise ConfigurationError."""
     cache = cache or cache_folder()
     wheels = download(target, cache, say)
-    files = dict(sorted({**_libraries(wheels), **_ours(), **accelerator(target, say)}.items()))
+    start = (material.PACKAGE / "entrypoints" / "lambdas" / START).read_bytes()
+    files = dict(sorted({**_libraries(wheels), **_ours(), **accelerator(target, say), START: start}.items()))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return {part: _artifact(target, _without(files, PARTS[part]), digests, cache, say) for part in only}
 
@@ -199,7 +215,10 @@ def _artifact(
     path = cache / "zips" / f"{digest}.zip"
     if not path.exists():
         say("Packing the functions")
-        _pack({**files, **_compiled(files)} if compiler else files, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_suffix(f".{os.getpid()}")
+        scratch.write_bytes(_packed(_laid_out(files, _compiled(files) if compiler else {}), deflate=True))
+        scratch.replace(path)
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
     if unpacked > LIMIT:
@@ -333,7 +352,7 @@ def _libraries(wheels: list[Path]) -> dict[str, bytes]:
             for info in archive.infolist():
                 name = _installed_as(info.filename)
                 if name is not None and not info.is_dir() and _needed(name):
-                    files[name] = archive.read(info)
+                    name, files[name] = _slim(name, archive.read(info))
     return files
 
 
@@ -349,7 +368,35 @@ def _needed(name: str) -> bool:
     if _NOT_CODE.search(name) or _NOT_USED.match(name):
         return False
     service = re.match(r"botocore/data/([^/]+)/", name)
-    return service is None or service[1] in _SERVICES
+    return service is None or (service[1] in _SERVICES and not name.endswith("/examples-1.json"))
+
+
+def _slim(name: str, data: bytes) -> tuple[str, bytes]:
+    """What botocore reads at every start, without what no function asks for: a third of the time of a first client."""
+    if name == "botocore/data/endpoints.json":
+        endpoints = json.loads(data)
+        for partition in endpoints["partitions"]:
+            services = partition["services"]
+            partition["services"] = {each: services[each] for each in services if each in _SERVICES}
+        return name, _json(endpoints)
+    if re.fullmatch(r"botocore/data/.*/service-2\.json\.gz", name):
+        # Not compressed again: the zip does that, and other versions of zlib give other bytes.
+        return name.removesuffix(".gz"), _json(_undocumented(json.loads(gzip.decompress(data))))
+    return name, data
+
+
+def _undocumented(model: Any) -> Any:
+    """A service's model with empty documentation: botocore asks for some. What is called so and is no text stays."""
+    if isinstance(model, dict):
+        return {
+            key: "" if key == "documentation" and isinstance(value, str) else _undocumented(value)
+            for key, value in model.items()
+        }
+    return [_undocumented(each) for each in model] if isinstance(model, list) else model
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _ours() -> dict[str, bytes]:
@@ -362,12 +409,37 @@ def _ours() -> dict[str, bytes]:
     }
 
 
+def _laid_out(files: Mapping[str, bytes], compiled: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The files as they lie in the zip: outside what has to be, everything else in the archive.
+
+    A compiled module stands in for its source. Ours stay beside, so that a traceback shows our lines.
+    """
+    outside = _opens_files(files)
+    apart: dict[bool, dict[str, bytes]] = {True: {}, False: {}}
+    for name, data in files.items():
+        place = apart[name.partition("/")[0] in outside]
+        if name in compiled:
+            place[f"{name}c"] = compiled[name]
+        if name not in compiled or name.startswith("safelight/"):
+            place[name] = data
+    return {**apart[True], ARCHIVE: _packed(apart[False], deflate=False)}
+
+
+def _opens_files(files: Iterable[str]) -> set[str]:
+    """What stays outside the archive: by the name of its package."""
+    native = (name for name in files if re.search(r"\.so(\.|$)", name))
+    return {START, *_OPENS_FILES, *(name.partition("/")[0] for name in native)}
+
+
 def _compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Every module as this Python compiles it, which never looks at the source's time: a zip's says nothing."""
+    """Every module as this Python compiles it, by its source's name. None looks at the source's time: a zip's says
+    nothing."""
+    outside = _opens_files(files)
     with tempfile.TemporaryDirectory() as scratch:
-        modules = [name for name in files if name.endswith(".py")]
+        modules = [name for name in files if name.endswith(".py") and name != START]
+        folder = {name: ("", ARCHIVE)[name.partition("/")[0] not in outside] for name in modules}
         for name in modules:
-            path = Path(scratch, name)
+            path = Path(scratch, folder[name], name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(files[name])
         # In a new process, with hashes that are the same every time: otherwise the bytes would not be.
@@ -379,8 +451,8 @@ def _compiled(files: Mapping[str, bytes]) -> dict[str, bytes]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
         )
-        cached = (importlib.util.cache_from_source(name) for name in modules)
-        return {name: path.read_bytes() for name in cached if (path := Path(scratch, name)).exists()}
+        made = {name: Path(scratch, folder[name], importlib.util.cache_from_source(name)) for name in modules}
+        return {name: path.read_bytes() for name, path in made.items() if path.exists()}
 
 
 def _digest(digests: Mapping[str, str]) -> str:
@@ -389,14 +461,14 @@ def _digest(digests: Mapping[str, str]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def _pack(files: Mapping[str, bytes], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_suffix(f".{os.getpid()}")
-    with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+def _packed(files: Mapping[str, bytes], *, deflate: bool) -> bytes:
+    """A zip of the files."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
         for name, data in sorted(files.items()):
             info = zipfile.ZipInfo(name, _EPOCH)
             info.create_system = 3  # so that the mode below is read, and the same is written everywhere
             info.external_attr = (0o755 if name.endswith(".so") else 0o644) << 16
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, data)
-    scratch.replace(path)
+            info.compress_type = zipfile.ZIP_DEFLATED if deflate else zipfile.ZIP_STORED
+            archive.writestr(info, data, compresslevel=6 if deflate else None)
+    return file.getvalue()
