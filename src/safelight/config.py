@@ -193,7 +193,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The most scans of a progressive JPEG."""
 
     max_metadata: Bytes = 4_000_000
-    """The most metadata (APPn segments) of a JPEG."""
+    """The most metadata of a file: EXIF, XMP, colour profiles, comments, and whatever else is no picture."""
 
     render_seconds: Seconds = 30.0
     """The wall-clock limit of rendering one job."""

@@ -7,6 +7,7 @@ from tests.hostile.parts import (
     avif_of,
     box,
     canvas,
+    exif_by,
     exif_segment,
     gif,
     gif_comment,
@@ -165,10 +166,27 @@ FILES: dict[str, File] = {
         lambda: gif(1, 1, gif_comment(bytes(5_000_000)), gif_frame()), DONE, "too_much_metadata"
     ),
     "AVIF of 200,000 boxes": File(lambda: photo("AVIF") + box(b"free") * 200_000, "too_much_metadata"),
+    "AVIF with 5 MB of EXIF": File(
+        lambda: photo("AVIF", exif=exif_by(bytes(5_000_000))), "too_much_metadata"
+    ),
+    "AVIF with XMP that is told to be 4 GB": File(
+        lambda: with_items(photo("AVIF", xmp=b"<x/>"), 0xFFFFFFFF), DONE, "truncated", "unprocessable"
+    ),
+    "AVIF of 4 billion places": File(
+        lambda: AVIF + box(b"meta", bytes(4) + box(b"iloc", b"\2\0\0\0\0\0" + b"\xff" * 1000)),
+        *("truncated", "unprocessable", "too_much_metadata"),
+    ),
     "AVIF with meta in meta, 10,000 deep": File(
         lambda: AVIF + box(b"meta", nested(10_000)), "truncated", "unprocessable", "too_much_metadata"
     ),
 }
+
+
+def with_items(data: bytes, length: int) -> bytes:
+    """An AVIF whose last item is told to be so long."""
+    at = data.index(b"iloc") - 4
+    after = at + int.from_bytes(data[at : at + 4])
+    return data[: after - 4] + pack(">I", length) + data[after:]
 
 
 def nested(depth: int) -> bytes:

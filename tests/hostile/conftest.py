@@ -16,12 +16,15 @@ import httpx
 import pytest
 from tests.journeys.serving import Server, client, submit, until
 
-from safelight.config import Settings
+from safelight.config import FORMATS, Settings
 
 WORKERS: Final = 2
 
 STUCK: Final = 5.0
 """Seconds without an answer of the API from which it counts as stuck: far more than any load of this suite explains."""
+
+EVERY: Final = (*FORMATS, "tiff", "heic")
+"""All formats that Safelight can be told to let in."""
 
 LIMITS: Final = Settings()
 
@@ -125,10 +128,13 @@ class Besieged:
 
 
 @pytest.fixture(scope="module")
-def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
-    """A running Safelight that the whole module attacks."""
+def besieged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
+    """A running Safelight that the whole module attacks; it lets in what the module's FORMATS say, or what it does by
+    itself."""
     folder = tmp_path_factory.mktemp("hostile") / "data"
-    with Server(folder, "--workers", str(WORKERS), log_level="debug") as server, client(server.url) as http:
+    formats = getattr(request.module, "FORMATS", ())
+    settings: dict[str, Any] = {"log_level": "debug"} | ({"formats": ",".join(formats)} if formats else {})
+    with Server(folder, "--workers", str(WORKERS), **settings) as server, client(server.url) as http:
         besieged = Besieged(server, http)
         try:
             yield besieged

@@ -1,12 +1,15 @@
 """Honest files of many encoders with something broken in them: the same ones every time, by their number."""
 
+import io
 from collections.abc import Iterator
 from functools import cache
 from random import Random
-from typing import Final
+from typing import Any, Final
 
+import pillow_heif
 import pyvips
-from tests.hostile.parts import icc_segments, moving, photo, srgb_profile, with_segments
+from PIL import Image
+from tests.hostile.parts import exif_by, icc_segments, moving, photo, srgb_profile, with_segments
 from tests.pictures import animation, encoded, jpeg, jpeg_of_scans, upright, vips
 
 EDGES: Final = (0, 1, 2, 0x7F, 0x80, 0xFE, 0xFF)
@@ -15,7 +18,7 @@ WORDS: Final = (0, 1, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF
 
 @cache
 def seeds() -> dict[str, bytes]:
-    """Valid files: five formats, by Pillow's encoders and by libvips', in their various forms."""
+    """Valid files: every format, by the encoders of Pillow, libvips and libheif, in their various forms."""
     scene = upright(7, 96, 64)
     by_vips = vips(scene)
     clear = scene.copy()
@@ -49,7 +52,21 @@ def seeds() -> dict[str, bytes]:
         "AVIF, alpha": encoded(clear, "AVIF", speed=10, max_threads=1),
         "AVIF, animated": moving("AVIF"),
         "AVIF, 4:4:4": encoded(scene, "AVIF", speed=10, max_threads=1, subsampling="4:4:4"),
+        "AVIF with EXIF": photo("AVIF", exif=exif_by(b"somebody")),
+        "TIFF": photo("TIFF"),
+        "TIFF, LZW": photo("TIFF", compression="tiff_lzw"),
+        "TIFF by libvips": by_vips.tiffsave_buffer(compression="jpeg", tile=True, tile_width=64, tile_height=64),
+        "HEIC": heic(scene),
+        "HEIC, alpha": heic(clear),
+        "HEIC with EXIF": heic(scene, exif=exif_by(b"somebody")),
     }  # fmt: skip
+
+
+def heic(scene: Image.Image, **options: Any) -> bytes:
+    """A HEIC as libheif writes it."""
+    file = io.BytesIO()
+    pillow_heif.from_pillow(scene).save(file, quality=60, **options)
+    return file.getvalue()
 
 
 def mutants(count: int) -> Iterator[tuple[str, bytes]]:

@@ -187,6 +187,12 @@ def ifd(*entries: tuple[int, int, int, int], then: int = 0) -> bytes:
     return pack("<H", len(entries)) + b"".join(pack("<HHII", *entry) for entry in entries) + pack("<I", then)
 
 
+def exif_by(artist: bytes) -> bytes:
+    """EXIF that names an artist."""
+    at = 8 + 2 + 12 + 4
+    return b"Exif\0\0II*\0\x08\0\0\0" + ifd((0x013B, 2, len(artist) + 1, at)) + artist + b"\0"
+
+
 def tiff(directory: bytes) -> bytes:
     """A TIFF, or the inside of EXIF, that begins with this directory."""
     return b"II*\0" + pack("<I", 8) + directory

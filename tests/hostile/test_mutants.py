@@ -8,10 +8,11 @@ from collections import Counter
 from itertools import islice
 
 import pytest
-from tests.hostile.conftest import Besieged, mutants_wanted, tell
+from tests.hostile.conftest import EVERY, Besieged, mutants_wanted, tell
 from tests.hostile.mutants import mutants, seeds
 from tests.hostile.verdicts import CODES, NOT_PROVED
 
+FORMATS = EVERY
 pytestmark = pytest.mark.timeout(3600)
 
 

@@ -6,9 +6,11 @@ from collections import Counter
 
 import pytest
 from tests.hostile import public
-from tests.hostile.conftest import Besieged, tell
+from tests.hostile.conftest import EVERY, Besieged, tell
 from tests.hostile.parts import read_back
 from tests.hostile.verdicts import CODES, NOT_PROVED
+
+FORMATS = EVERY
 
 
 @pytest.mark.timeout(1800)

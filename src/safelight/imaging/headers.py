@@ -322,10 +322,19 @@ _CONTAINERS: Final = {
 """Boxes that hold boxes, and the bytes before the first of them."""
 
 
+_TOLD: Final = frozenset({b"Exif", b"mime", b"uri "})
+"""Kinds of items that are no picture and no part of one: EXIF, XMP, and whatever else."""
+
+
 def _avif(data: Data) -> Header:
-    """The largest extent of any item or track, and the most samples of any track."""
+    """The largest extent of any item or track, and the most samples of any track.
+
+    Colour profiles and the items that are no picture count as metadata.
+    """
     width = height = metadata = 0
     frames = 1
+    told: set[int] = set()
+    lengths: list[tuple[int, int]] = []
     for kind, at, end in _boxes(data):
         if kind == b"ispe":
             sides = unpack_from(">II", data, at + 4)
@@ -337,8 +346,48 @@ def _avif(data: Data) -> Header:
                 frames = max(frames, unpack_from(">I", data, at + 8)[0])
             elif kind == b"colr":
                 metadata += end - at
+            elif kind == b"iinf":
+                told.update(item for item, of in _kinds_of_items(data, at, end) if of in _TOLD)
+            elif kind == b"iloc":
+                lengths += _lengths_of_items(data, at)
         width, height = max(width, sides[0]), max(height, sides[1])
+    metadata += sum(length for item, length in lengths if item in told)
     return Header(format="avif", width=width, height=height, frames=frames, metadata=metadata)
+
+
+def _kinds_of_items(data: Data, at: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """Number and kind of every item: ISO 14496-12, 8.11.6, with entries of version 2 and 3 as pictures have them."""
+    entry = at + (6 if data[at] == 0 else 8)
+    for _ in range(MAX_PARTS):
+        if entry + 20 > end:
+            return
+        length, version = unpack_from(">I4xB", data, entry)
+        item, kind = unpack_from(">I2x4s" if version == 3 else ">H2x4s", data, entry + 12)
+        yield item, kind
+        entry += max(length, 8)
+    raise TooMuchMetadata
+
+
+def _lengths_of_items(data: Data, at: int) -> Iterator[tuple[int, int]]:
+    """Number of an item and bytes of an extent of it, for every extent: ISO 14496-12, 8.11.3."""
+    version, sizes = data[at], unpack_from(">H", data, at + 4)[0]
+    offset, length, base, index = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15 if version else 0
+    number = 4 if version == 2 else 2
+    count = int.from_bytes(data[at + 6 : at + 6 + number])
+    at += 6 + number
+    parts = 0
+    for _ in range(count):
+        item = int.from_bytes(data[at : at + number])
+        at += number + (2 if version else 0) + 2 + base
+        (extents,) = unpack_from(">H", data, at)
+        at += 2
+        parts += 1 + extents
+        if parts > MAX_PARTS:
+            raise TooMuchMetadata
+        for _ in range(extents):
+            at += index + offset
+            yield item, min(int.from_bytes(data[at : at + length]), len(data))
+            at += length
 
 
 _ALPHA: Final = re.compile(

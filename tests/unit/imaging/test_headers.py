@@ -1,0 +1,49 @@
+"""What a container of HEIF says of itself, against files that libavif and libheif wrote."""
+
+import io
+
+import pillow_heif
+import pytest
+from PIL import Image
+from tests.pictures import upright
+
+from safelight.config import Settings
+from safelight.errors import TooMuchMetadata
+from safelight.imaging import headers
+
+
+def written(kind: headers.ImageFormat, **told: bytes) -> bytes:
+    """A small picture with this told beside it."""
+    file = io.BytesIO()
+    if kind == "heic":
+        pillow_heif.from_pillow(upright()).save(file, quality=50, **told)
+    else:
+        upright().save(file, "AVIF", speed=10, max_threads=1, **told)
+    return file.getvalue()
+
+
+def exif(size: int) -> bytes:
+    """EXIF of about so many bytes."""
+    made = Image.Exif()
+    made[0x010E] = "x" * size
+    return made.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_exif_and_xmp_count_as_metadata(kind: headers.ImageFormat) -> None:
+    """As much as they take in the file, and a handful of bytes around them."""
+    bare = headers.read(written(kind), [kind]).metadata
+    with_exif = headers.read(written(kind, exif=exif(10_000)), [kind]).metadata
+    with_both = headers.read(written(kind, exif=exif(10_000), xmp=b"<x>" + bytes(5_000)), [kind]).metadata
+    assert bare < 100
+    assert 10_000 <= with_exif - bare < 10_200
+    assert 5_000 <= with_both - with_exif < 5_200
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_too_much_of_it_is_refused(kind: headers.ImageFormat) -> None:
+    """Before a decoder sees it."""
+    settings = Settings(formats=(kind,), max_metadata=9_000)
+    headers.check(headers.read(written(kind, exif=exif(8_000)), [kind]), settings)
+    with pytest.raises(TooMuchMetadata):
+        headers.check(headers.read(written(kind, exif=exif(10_000)), [kind]), settings)
