@@ -43,6 +43,9 @@ PARTS_WITHIN: Final = DAY
 SHARE_OF_JOBS: Final = 0.75
 """How much of a sweep's time the jobs may take when they are many: the rest is for telling what came of them."""
 
+TOGETHER: Final = 25
+"""So many notices are told in one commit: nobody else can write meanwhile."""
+
 _OVER: Final = "over"
 """A step that is yet to be done: the job is erased with the others of its page."""
 
@@ -222,24 +225,33 @@ class Sweeper:
         done, counted. Raise StorageUnavailable."""
         end = time.monotonic() + budget
         done: Counter[str] = Counter()
+        at_once = TOGETHER
         while time.monotonic() < end:
-            notices = self._ports.notices.pending(self._ports.clock())
+            notices = self._ports.notices.pending(self._ports.clock(), limit=at_once)
             if not notices:
                 break
-            for notice in notices:
-                faults.reached("notice.telling")
-                try:
-                    # What is made of a notice, and that it is done with, in one commit where that can be.
-                    with self._ports.together():
-                        # The batch's own first: it is this notice that brings it back if we are cut off.
-                        if whole := self._batches.completed_by(notice):
-                            self._announce(whole)
-                        self._announce(notice)
-                        faults.reached("notice.told")
-                        self._ports.notices.settle(notice.id)
-                except Exception:
-                    log.exception("notice not delivered", extra={"job": notice.job_id, "notice": notice.id})
-                    self._ports.notices.postpone(notice.id, self._ports.clock() + WAKE_AGAIN_AFTER)
+            try:
+                # What is made of a notice, and that it is done with, in one commit where that can be.
+                with self._ports.together():
+                    for notice in notices:
+                        self._tell(notice)
+            except Exception as error:
+                if len(notices) > 1:  # so that one that can not be told keeps none of the others
+                    log.warning("not told together: %s", error)
+                    at_once = 1
                     continue
-                done["told"] += 1
+                [notice] = notices
+                log.exception("notice not delivered", extra={"job": notice.job_id, "notice": notice.id})
+                self._ports.notices.postpone(notice.id, self._ports.clock() + WAKE_AGAIN_AFTER)
+            else:
+                done["told"] += len(notices)
         return done
+
+    def _tell(self, notice: Notice) -> None:
+        faults.reached("notice.telling")
+        # The batch's own first: it is this notice that brings it back if we are cut off.
+        if whole := self._batches.completed_by(notice):
+            self._announce(whole)
+        self._announce(notice)
+        faults.reached("notice.told")
+        self._ports.notices.settle(notice.id)

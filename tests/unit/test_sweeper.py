@@ -261,6 +261,23 @@ def test_a_notice_that_can_not_be_delivered_is_told_later(pipeline: Pipeline) ->
     assert told[0].id == told[1].id
 
 
+def test_a_notice_that_can_not_be_told_keeps_none_of_the_others(pipeline: Pipeline) -> None:
+    """They are told together; where that fails, one by one."""
+    jobs = [pipeline.completed().id for _ in range(3)]
+    told: set[str] = set()
+
+    def announce(notice: Notice) -> None:
+        if notice.job_id == jobs[1]:
+            raise SafelightError
+        told.add(notice.job_id)
+
+    pipeline.sweeper = Sweeper(pipeline.service, announce)
+    sweep(pipeline)
+    assert told == {jobs[0], jobs[2]}
+    jobs[1] = ""
+    assert sweep(pipeline, WAKE_AGAIN_AFTER)["told"] == 1
+
+
 def test_every_job_ends(pipeline: Pipeline) -> None:
     """Whatever is lost on the way, sweeping brings every job to an end in a bounded time."""
     jobs = [pipeline.request() for _ in range(4)]
