@@ -13,6 +13,7 @@ A start pays for every file, too: so whatever can be imported from an archive is
 puts on the path. Outside are native libraries, the packages they belong to, and those that open files of their own.
 """
 
+import functools
 import gzip
 import hashlib
 import importlib.util
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -185,7 +187,11 @@ def build_all(
     start = (material.PACKAGE / "entrypoints" / "lambdas" / START).read_bytes()
     files = dict(sorted({**_libraries(wheels), **_ours(), **accelerator(target, say), START: start}.items()))
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    return {part: _artifact(target, _without(files, PARTS[part]), digests, cache, say) for part in only}
+    # Where it is this Python that will run them; at most once for all zips.
+    here = target.python == "{}.{}".format(*sys.version_info)
+    digests["compiled by"] = sys.version if here else ""
+    compiled = functools.cache(partial(_compiled, files)) if here else dict
+    return {part: _artifact(_without(files, PARTS[part]), digests, compiled, cache, say) for part in only}
 
 
 def _without(files: Mapping[str, bytes], names: frozenset[str]) -> dict[str, bytes]:
@@ -208,16 +214,19 @@ def _names(path: str) -> set[str]:
 
 
 def _artifact(
-    target: Target, files: Mapping[str, bytes], digests: Mapping[str, str], cache: Path, say: Say
+    files: Mapping[str, bytes],
+    digests: Mapping[str, str],
+    compiled: Callable[[], Mapping[str, bytes]],
+    cache: Path,
+    say: Say,
 ) -> Artifact:
-    compiler = sys.version if target.python == "{}.{}".format(*sys.version_info) else ""
-    digest = _digest({**{name: digests[name] for name in files}, "compiled by": compiler})
+    digest = _digest({name: digests[name] for name in (*files, "compiled by")})
     path = cache / "zips" / f"{digest}.zip"
     if not path.exists():
         say("Packing the functions")
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_suffix(f".{os.getpid()}")
-        scratch.write_bytes(_packed(_laid_out(files, _compiled(files) if compiler else {}), deflate=True))
+        scratch.write_bytes(_packed(_laid_out(files, compiled()), deflate=True))
         scratch.replace(path)
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(info.file_size for info in archive.infolist())
