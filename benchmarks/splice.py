@@ -177,7 +177,8 @@ def run(folder: Path | None, rounds: int) -> str:
         "renderings in the sandbox, digests of original and result included, by a worker that has a child waiting; the "
         "ratios are theirs. thumbor, imgproxy and imagor are not in this run. The splice alone is "
         "from bytes to bytes. `copied`: every bit beside the mark is the old one; `grown`: and the Huffman tables got "
-        "new codes; `recoded`: there was no room for them, and all codes changed, but no coefficient beside the mark.\n"
+        "new codes; `recoded`: there was no room for them, and the rarest codes changed, but no coefficient beside the "
+        "mark.\n"
     )
 
 

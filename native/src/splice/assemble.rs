@@ -2,9 +2,9 @@
 
 use super::bits::{PADDING, Writer, count_full};
 use super::header::Header;
-use super::huffman::{Table, read_dc, recode_ac, write_ac, write_dc};
+use super::huffman::{Recoder, Recoding, Table, write_ac, write_dc};
 use super::refusal::Refusal;
-use super::scan::{Edit, Interval, Slot, Walk, slots};
+use super::scan::{Edit, Interval, Walk, slots};
 
 /// Huffman tables by number, for DC and AC.
 pub type Tables = ([Option<Table>; 4], [Option<Table>; 4]);
@@ -42,35 +42,46 @@ pub fn spliced(
     Ok(())
 }
 
-/// Write an interval by other tables, code by code.
-pub fn recoded(
+/// Write an interval by other tables: bits are copied but for the codes that are others there.
+pub fn recoded<'t>(
     out: &mut Vec<u8>,
     walk: &Walk,
     interval: &Interval,
-    header: &Header,
-    tables: &Tables,
+    header: &'t Header,
+    tables: &'t Tables,
 ) -> Result<(), Refusal> {
     let mut edits = walk.edits.get(interval.edits.clone()).ok_or(Refusal::Internal)?.iter().peekable();
-    let mut bit = interval.bits.as_ref().ok_or(Refusal::Internal)?.start;
-    let mut writer = Writer::new(out);
-    let (old, new) = (slots(header, &header.dc, &header.ac)?, slots(header, &tables.0, &tables.1)?);
+    let bit = interval.bits.as_ref().ok_or(Refusal::Internal)?.start;
+    let mut recoder = Recoder { bytes: &walk.bytes, bit, copied: bit, writer: Writer::new(out) };
+    let recodings = |old: &'t [Option<Table>; 4], new: &'t [Option<Table>; 4], ac| -> [Option<Recoding<'t>>; 4] {
+        std::array::from_fn(|at| Some(Recoding::new(old[at].as_ref()?, new[at].as_ref()?, ac)))
+    };
+    let (dcs, acs) = (recodings(&header.dc, &tables.0, false), recodings(&header.ac, &tables.1, true));
+    // Of each block in an MCU: by what it is taken over, and where an edit is put in.
+    let mut blocks = Vec::with_capacity(10);
+    for slot in slots(header, &tables.0, &tables.1)? {
+        let part = header.components.get(slot.component).ok_or(Refusal::Internal)?;
+        let (Some(dc), Some(ac)) = (&dcs[part.dc], &acs[part.ac]) else { return Err(Refusal::Tables) };
+        blocks.push((slot, dc, ac));
+    }
     for _ in interval.mcus.clone() {
-        for (old, new) in old.iter().zip(&new) {
-            let Slot { dc, ac, .. } = old;
-            if let Some(edit) = edits.next_if(|edit| edit.from == bit) {
-                write(&mut writer, edit, walk, new.dc, new.ac)?;
-                bit = edit.to;
+        for (slot, dc, ac) in &blocks {
+            if let Some(edit) = edits.next_if(|edit| edit.from == recoder.bit) {
+                recoder.copy(edit.from)?;
+                write(&mut recoder.writer, edit, walk, slot.dc, slot.ac)?;
+                recoder.bit = edit.to;
+                recoder.copied = edit.to;
                 if edit.block.is_some() {
                     continue;
                 }
             } else {
-                let difference = read_dc(&walk.bytes, &mut bit, dc)?;
-                write_dc(&mut writer, difference, new.dc)?;
+                recoder.dc(dc)?;
             }
-            recode_ac(&walk.bytes, &mut bit, ac, &mut writer, new.ac)?;
+            recoder.ac(ac)?;
         }
     }
-    writer.finish();
+    recoder.copy(recoder.bit)?;
+    recoder.writer.finish();
     Ok(())
 }
 
