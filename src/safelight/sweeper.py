@@ -225,33 +225,34 @@ class Sweeper:
         done, counted. Raise StorageUnavailable."""
         end = time.monotonic() + budget
         done: Counter[str] = Counter()
-        at_once = TOGETHER
         while time.monotonic() < end:
-            notices = self._ports.notices.pending(self._ports.clock(), limit=at_once)
+            notices = self._ports.notices.pending(self._ports.clock(), limit=TOGETHER)
             if not notices:
                 break
-            try:
-                # What is made of a notice, and that it is done with, in one commit where that can be.
-                with self._ports.together():
-                    for notice in notices:
-                        self._tell(notice)
-            except Exception as error:
-                if len(notices) > 1:  # so that one that can not be told keeps none of the others
-                    log.warning("not told together: %s", error)
-                    at_once = 1
-                    continue
-                [notice] = notices
-                log.exception("notice not delivered", extra={"job": notice.job_id, "notice": notice.id})
-                self._ports.notices.postpone(notice.id, self._ports.clock() + WAKE_AGAIN_AFTER)
-            else:
-                done["told"] += len(notices)
+            done += self._tell_or_postpone(*notices)
         return done
 
-    def _tell(self, notice: Notice) -> None:
-        faults.reached("notice.telling")
-        # The batch's own first: it is this notice that brings it back if we are cut off.
-        if whole := self._batches.completed_by(notice):
-            self._announce(whole)
-        self._announce(notice)
-        faults.reached("notice.told")
-        self._ports.notices.settle(notice.id)
+    def _tell_or_postpone(self, *notices: Notice) -> Counter[str]:
+        try:
+            self._tell(*notices)
+        except Exception as error:
+            if len(notices) > 1:  # one that can not be told keeps none of the others
+                log.warning("not told together: %s", error)
+                return sum((self._tell_or_postpone(notice) for notice in notices), Counter())
+            [notice] = notices
+            log.exception("notice not delivered", extra={"job": notice.job_id, "notice": notice.id})
+            self._ports.notices.postpone(notice.id, self._ports.clock() + WAKE_AGAIN_AFTER)
+            return Counter()
+        return Counter(told=len(notices))
+
+    def _tell(self, *notices: Notice) -> None:
+        """What is made of the notices, and that they are done with, in one commit where that can be."""
+        with self._ports.together():
+            for notice in notices:
+                faults.reached("notice.telling")
+                # The batch's own first: it is this notice that brings it back if we are cut off.
+                if whole := self._batches.completed_by(notice):
+                    self._announce(whole)
+                self._announce(notice)
+                faults.reached("notice.told")
+                self._ports.notices.settle(notice.id)

@@ -172,6 +172,9 @@ FILES: dict[str, File] = {
     "AVIF with XMP that is told to be 4 GB": File(
         lambda: with_items(photo("AVIF", xmp=b"<x/>"), 0xFFFFFFFF), DONE, "truncated", "unprocessable"
     ),
+    "AVIF of 1,000 tables of places": File(
+        lambda: photo("AVIF") + box(b"iloc", b"\0\0\0\0\0\0\0\1\0\1\0\0\xff\xff") * 1000, "too_much_metadata"
+    ),
     "AVIF of 4 billion places": File(
         lambda: AVIF + box(b"meta", bytes(4) + box(b"iloc", b"\2\0\0\0\0\0" + b"\xff" * 1000)),
         *("truncated", "unprocessable", "too_much_metadata"),

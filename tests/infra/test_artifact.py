@@ -53,6 +53,18 @@ def test_the_artifact_is_the_same_byte_for_byte(built: Artifact, tmp_path: Path)
     assert _hash(again.path) == _hash(built.path)
 
 
+def test_what_is_laid_out_in_another_way_has_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the cache nor a stack takes it for the old one."""
+    (tmp_path / "wheels").symlink_to(artifact.cache_folder() / "wheels")
+    (tmp_path / "artifact.py").write_text(Path(artifact.__file__).read_text() + "# other")
+    monkeypatch.setattr(artifact, "__file__", str(tmp_path / "artifact.py"))
+    events = artifact.build(HERE, "events", cache=tmp_path)
+    monkeypatch.undo()
+    assert events.digest != artifact.build(HERE, "events").digest
+
+
 @pytest.mark.long
 def test_the_artifact_is_the_same_from_nothing(built: Artifact, tmp_path: Path) -> None:
     """Wheels that are fetched and built anew give the same bytes."""

@@ -8,6 +8,7 @@ TIFF has a module of its own.
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Collection, Iterator
 from mmap import mmap
 from struct import unpack_from
@@ -311,6 +312,7 @@ def _webp(data: Data) -> Header:
 
 _CONTAINERS: Final = {
     b"meta": 4,
+    b"iinf": 6,
     b"iprp": 0,
     b"ipco": 0,
     b"moov": 0,
@@ -322,19 +324,24 @@ _CONTAINERS: Final = {
 """Boxes that hold boxes, and the bytes before the first of them."""
 
 
-_TOLD: Final = frozenset({b"Exif", b"mime", b"uri "})
-"""Kinds of items that are no picture and no part of one: EXIF, XMP, and whatever else."""
+_DRAWN: Final = frozenset(
+    {
+        *(b"av01", b"hvc1", b"hev1", b"lhv1", b"vvc1", b"evc1", b"avc1", b"j2k1", b"jpeg", b"unci", b"mski"),
+        *(b"grid", b"iden", b"iovl", b"tmap"),
+    }
+)
+"""Kinds of items that are pictures, coded or made of others. What else there is, EXIF and XMP first, is metadata."""
 
 
 def _avif(data: Data) -> Header:
     """The largest extent of any item or track, and the most samples of any track.
 
-    Colour profiles and the items that are no picture count as metadata.
+    Colour profiles and the items that are no pictures count as metadata.
     """
-    width = height = metadata = 0
+    width = height = metadata = parts = 0
     frames = 1
-    told: set[int] = set()
-    lengths: list[tuple[int, int]] = []
+    drawn: set[int] = set()
+    lengths: Counter[int] = Counter()
     for kind, at, end in _boxes(data):
         if kind == b"ispe":
             sides = unpack_from(">II", data, at + 4)
@@ -346,44 +353,44 @@ def _avif(data: Data) -> Header:
                 frames = max(frames, unpack_from(">I", data, at + 8)[0])
             elif kind == b"colr":
                 metadata += end - at
-            elif kind == b"iinf":
-                told.update(item for item, of in _kinds_of_items(data, at, end) if of in _TOLD)
+            elif kind == b"infe" and (item := _drawn(data, at)) is not None:
+                drawn.add(item)
             elif kind == b"iloc":
-                lengths += _lengths_of_items(data, at)
+                for item, length in _extents(data, at, end):
+                    lengths[item] += length
+                    parts += 1
+                    if parts > MAX_PARTS:
+                        raise TooMuchMetadata
         width, height = max(width, sides[0]), max(height, sides[1])
-    metadata += sum(length for item, length in lengths if item in told)
+    metadata += sum(length for item, length in lengths.items() if item not in drawn)
     return Header(format="avif", width=width, height=height, frames=frames, metadata=metadata)
 
 
-def _kinds_of_items(data: Data, at: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """Number and kind of every item: ISO 14496-12, 8.11.6, with entries of version 2 and 3 as pictures have them."""
-    entry = at + (6 if data[at] == 0 else 8)
-    for _ in range(MAX_PARTS):
-        if entry + 20 > end:
-            return
-        length, version = unpack_from(">I4xB", data, entry)
-        item, kind = unpack_from(">I2x4s" if version == 3 else ">H2x4s", data, entry + 12)
-        yield item, kind
-        entry += max(length, 8)
-    raise TooMuchMetadata
+def _drawn(data: Data, at: int) -> int | None:
+    """The number of the item that an entry is about, if that is a picture: ISO 14496-12, 8.11.6."""
+    version = data[at]
+    if version < 2:  # from before items had kinds
+        return None
+    number, kind = unpack_from(">H2x4s" if version == 2 else ">I2x4s", data, at + 4)
+    return number if kind in _DRAWN else None
 
 
-def _lengths_of_items(data: Data, at: int) -> Iterator[tuple[int, int]]:
-    """Number of an item and bytes of an extent of it, for every extent: ISO 14496-12, 8.11.3."""
+def _extents(data: Data, at: int, end: int) -> Iterator[tuple[int, int]]:
+    """The number of an item and the bytes of one of its extents, for each, and once with 0 for each item: ISO 14496-12,
+    8.11.3."""
     version, sizes = data[at], unpack_from(">H", data, at + 4)[0]
     offset, length, base, index = sizes >> 12, sizes >> 8 & 15, sizes >> 4 & 15, sizes & 15 if version else 0
     number = 4 if version == 2 else 2
     count = int.from_bytes(data[at + 6 : at + 6 + number])
     at += 6 + number
-    parts = 0
     for _ in range(count):
         item = int.from_bytes(data[at : at + number])
         at += number + (2 if version else 0) + 2 + base
+        if at + 2 > end:
+            raise Truncated
         (extents,) = unpack_from(">H", data, at)
         at += 2
-        parts += 1 + extents
-        if parts > MAX_PARTS:
-            raise TooMuchMetadata
+        yield item, 0
         for _ in range(extents):
             at += index + offset
             yield item, min(int.from_bytes(data[at : at + length]), len(data))
@@ -425,7 +432,9 @@ def _boxes(data: Data) -> Iterator[tuple[bytes, int, int]]:
             raise Unprocessable
         waiting.append((after, end))
         if kind in _CONTAINERS:
-            waiting.append((body + _CONTAINERS[kind], after))
+            # From its version 1 on, a list of items counts them in four bytes.
+            more = 2 if kind == b"iinf" and data[body] else 0
+            waiting.append((body + _CONTAINERS[kind] + more, after))
         else:
             yield kind, body, after
     raise TooMuchMetadata

@@ -1,6 +1,7 @@
 """What a container of HEIF says of itself, against files that libavif and libheif wrote."""
 
 import io
+from struct import pack
 
 import pillow_heif
 import pytest
@@ -47,3 +48,26 @@ def test_too_much_of_it_is_refused(kind: headers.ImageFormat) -> None:
     headers.check(headers.read(written(kind, exif=exif(8_000)), [kind]), settings)
     with pytest.raises(TooMuchMetadata):
         headers.check(headers.read(written(kind, exif=exif(10_000)), [kind]), settings)
+
+
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_it_counts_under_whatever_name(kind: headers.ImageFormat) -> None:
+    """Decoders read an item of a kind that nobody knows, too, and entries with sizes of 64 bits."""
+    data = written(kind, exif=exif(10_000))
+    bare = headers.read(written(kind), [kind]).metadata
+    renamed = data.replace(b"Exif", b"abcd", 1)
+    assert headers.read(renamed, [kind]).metadata - bare >= 10_000
+    at = data.index(b"infe") - 4
+    long = data[:at] + pack(">I4sQ", 1, b"infe", 8 + int.from_bytes(data[at : at + 4])) + data[at + 8 :]
+    for around in (b"meta", b"iinf"):
+        at = data.index(around) - 4
+        long = long[:at] + pack(">I", 8 + int.from_bytes(long[at : at + 4])) + long[at + 4 :]
+    assert headers.read(long, [kind]).metadata == headers.read(data, [kind]).metadata
+
+
+def test_a_table_of_places_costs_what_it_weighs() -> None:
+    """However many extents of nothing it claims."""
+    table = pack(">I4s", 22, b"iloc") + bytes(6) + pack(">HHHH", 1, 1, 0, 0xFFFF)
+    assert headers.read(written("avif") + table, ["avif"]).metadata < 100
+    with pytest.raises(TooMuchMetadata):
+        headers.read(written("avif") + table * 2, ["avif"])

@@ -4,11 +4,11 @@ DynamoDB can not count cheaply, so who reads the table's stream (the notifier) k
 
     pk ends-minutes     sk the minute             how many jobs came to which end in it; kept for a day
     pk ends-totals      sk all                    the same from the beginning on
-    pk ops-failures     sk newest first           why jobs FAILED; kept for a week
+    pk ends-failures    sk newest first           why jobs FAILED; kept for a week
 
-The first two are counters: one call each for a batch of up to 100 ends, in which the stream's several readers are not
-in each other's way; and none on the way of an upload. The stream tells at least once: a batch that is told again
-counts again.
+The first two are counters: for a batch of up to 100 ends a call for each minute in it and one for the totals, in which
+the stream's several readers are not in each other's way; and none on the way of an upload. The stream tells at least
+once: a batch that is told again counts again.
 
 Actions: to look `sqs:GetQueueAttributes` on both queues, `dynamodb:Query` on the index `due` and the records table,
 `BatchGetItem` on the jobs table; to keep the tally `UpdateItem` and `PutItem` on the records table.
@@ -28,7 +28,7 @@ from safelight.ports import MINUTES_KEPT, TROUBLES_KEPT, Backlog, Clock, Minute,
 
 MINUTES: Final = "ends-minutes"
 TOTALS: Final = "ends-totals"
-FAILURES: Final = "ops-failures"
+FAILURES: Final = "ends-failures"
 
 FAILURES_KEPT_FOR: Final = 7 * DAY
 

@@ -119,7 +119,7 @@ _OPENS_FILES: Final = frozenset({"botocore", "certifi"})
 """What looks for files beside its modules, and so cannot be in an archive."""
 
 _OURS_NOT_NEEDED: Final = re.compile(
-    r"(client|web|testing\.py|backends/embedded|entrypoints/(cli|deploy|front|keeper|server)|imaging/.*\.md)(\.py)?(/|$)"
+    r"(client|web|testing\.py|backends/embedded|entrypoints/(cli|deploy|front|keeper|server|lambdas/start)|imaging/.*\.md)(\.py)?(/|$)"
 )
 _SERVICES: Final = frozenset({"dynamodb", "s3", "sns", "sqs", "sts", "sso", "sso-oidc", "signin"})
 _NOT_CODE: Final = re.compile(
@@ -155,7 +155,7 @@ class Target(NamedTuple):
 
 
 class Artifact(NamedTuple):
-    """A zip in the cache. `digest` names its content: paths and bytes, and what compiled them."""
+    """A zip in the cache. `digest` names its content: paths and bytes, what compiled them, and what laid them out."""
 
     path: Path
     digest: str
@@ -190,6 +190,7 @@ def build_all(
     # Where it is this Python that will run them; at most once for all zips.
     here = target.python == "{}.{}".format(*sys.version_info)
     digests["compiled by"] = sys.version if here else ""
+    digests["laid out by"] = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
     compiled = functools.cache(partial(_compiled, files)) if here else dict
     return {part: _artifact(_without(files, PARTS[part]), digests, compiled, cache, say) for part in only}
 
@@ -220,7 +221,7 @@ def _artifact(
     cache: Path,
     say: Say,
 ) -> Artifact:
-    digest = _digest({name: digests[name] for name in (*files, "compiled by")})
+    digest = _digest({name: digests[name] for name in (*files, "compiled by", "laid out by")})
     path = cache / "zips" / f"{digest}.zip"
     if not path.exists():
         say("Packing the functions")

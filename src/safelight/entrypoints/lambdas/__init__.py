@@ -1,5 +1,7 @@
 """The functions on AWS. Each turns its event into use cases and its reply; `infra/template.yaml` says what calls which.
 
+    start        opens the archive that all others are in, and hands out their handlers
+
     api          HTTP API           → the same application as everywhere
     dispatcher   S3: object created → service.dispatch
     worker       SQS: messages      → service.process

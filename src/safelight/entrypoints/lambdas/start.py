@@ -15,4 +15,8 @@ sys.path.insert(0, str(Path(__file__).with_name("packages.zip")))
 def __getattr__(name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module(f"safelight.entrypoints.lambdas.{name}").handler
+    try:
+        module = importlib.import_module(f"safelight.entrypoints.lambdas.{name}")
+    except AttributeError as error:  # of that, Lambda would say no more than that there is no handler
+        raise RuntimeError(f"{name} does not start: {error}") from error
+    return module.handler

@@ -63,6 +63,41 @@ def test_an_expired_record_makes_room_once() -> None:
     assert aws.requests[1][1]["Item"]["version"] == {"N": "1"}
 
 
+def test_a_change_is_one_request() -> None:
+    """The table itself looks whether the version is the one that is expected, and alive."""
+    aws = FakeAws({})
+    assert records(aws).put("p", "k", b"v", expected=3).version == 4
+    assert aws.names == ["put_item"]
+    sent = aws.requests[0][1]
+    assert sent["ExpressionAttributeValues"] == {":version": {"N": "3"}, ":now": {"N": "1000.0"}}
+    assert "#expires > :now" in sent["ConditionExpression"]
+
+
+def test_a_change_whose_answer_was_lost_is_known_again() -> None:
+    """As a first write is; behind another it is a conflict."""
+
+    def lost(parameters: dict[str, Any]) -> dict[str, Any]:
+        raise error(REFUSED, Item=parameters["Item"])
+
+    assert records(FakeAws(lost)).put("p", "k", b"v", expected=3).version == 4
+    with pytest.raises(RecordConflict):
+        records(FakeAws(error(REFUSED, Item=item(4, "other")))).put("p", "k", b"v", expected=3)
+
+
+def test_counting_is_one_request() -> None:
+    """Which adds, whatever is there, and says when it may go."""
+    aws = FakeAws({})
+    records(aws).count("p", "k", {"COMPLETED": 2, "FAILED": 1}, expires_at=1010.25)
+    [(name, sent)] = aws.requests
+    assert (name, sent["UpdateExpression"]) == ("update_item", "ADD #0 :0, #1 :1 SET #expires = :expires")
+    assert sent["ExpressionAttributeNames"] == {"#0": "COMPLETED", "#1": "FAILED", "#expires": "expiresAt"}
+    assert sent["ExpressionAttributeValues"] == {
+        ":0": {"N": "2"},
+        ":1": {"N": "1"},
+        ":expires": {"N": "1011"},
+    }
+
+
 def test_expiry_is_whole_seconds_rounded_up() -> None:
     """TTL takes no others; nothing goes too early."""
     aws = FakeAws({})
