@@ -1,5 +1,6 @@
 """What only the embedded backend promises: several processes, crashes, flat queries, waking, the folder itself."""
 
+import contextlib
 import io
 import os
 import re
@@ -538,6 +539,40 @@ def test_a_large_log_begins_anew_even_while_somebody_reads(
     embedded.records.put("p", "last", b"x")
     assert log.stat().st_size <= 1_000_000
     assert len(embedded.records.list("p").items) == 33
+
+
+def test_a_checkpoint_leaves_another_alone(embedded: Embedded) -> None:
+    """It comes again in a second, and is no reason for an error in the log."""
+    for number in range(3):
+        embedded.records.put("p", str(number), b"x")
+    reader = apsw.Connection(str(embedded.data / "safelight.db"))
+    cursor = reader.execute("SELECT * FROM records")
+    next(cursor)
+    embedded.records.put("p", "more", b"x")
+    other = apsw.Connection(str(embedded.data / "safelight.db"))
+    other.execute("SELECT count(*) FROM records").fetchall()  # only now does it know of the log
+    at_it, done = threading.Event(), threading.Event()
+
+    def waits(_calls: int) -> bool:
+        at_it.set()
+        return not done.wait(10)
+
+    def checkpoints() -> None:
+        with contextlib.suppress(apsw.BusyError):
+            other.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+
+    other.set_busy_handler(waits)
+    thread = threading.Thread(target=checkpoints)
+    thread.start()
+    try:
+        assert at_it.wait(10)
+        embedded.checkpoint()
+    finally:
+        done.set()
+        thread.join()
+        cursor.close()
+        reader.close()
+        other.close()
 
 
 def test_every_connection_waits_for_the_disk(embedded: Embedded) -> None:

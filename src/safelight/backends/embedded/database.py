@@ -150,7 +150,10 @@ class Database:
     def checkpoint(self) -> None:
         """Fold the log back into the database, as far as readers allow. Never fails because others are at work."""
         with self._connection() as connection:
-            pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            try:
+                pages, _ = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            except apsw.BusyError:  # somebody else is at it
+                return
             if pages * 4096 <= LOG_LIMIT:
                 return
             # Somebody is always reading. Hold writers back for a moment, so that the log can begin again. It keeps
