@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 from safelight.config import Settings
-from safelight.errors import InvalidRequest, RecipeNameTaken, TooManyRecipes
+from safelight.errors import InvalidRequest, RecipeNameTaken, TooManyRecipes, UnknownRecipe
 from safelight.ports import Records
 from safelight.recipes import Book, Recipe, canonical, parse
 
@@ -37,8 +37,11 @@ class Shelf:
         """The recipe that a name means for this owner. Raise UnknownRecipe."""
         if name in self._book.names():
             return self._book.get(name)
-        own = self.own(owner, name)
-        return self._book.get(name) if own is None else own  # the book says what is wrong with the name
+        if own := self.own(owner, name):
+            return own
+        page = self._records.list(PARTITION, prefix=_key(owner, ""), limit=2 * MOST)
+        known = sorted({*self._book.names(), *(record.key.rpartition("/")[2] for record in page.items)})
+        raise UnknownRecipe(f"There is no recipe {name!r}; there are: {', '.join(known)}.")
 
     def own(self, owner: str, name: str) -> Recipe | None:
         """The owner's recipe of that name, unless the operator has one of the same."""

@@ -285,9 +285,9 @@ def test_recipes(tmp_path: Path) -> None:
     assert safelight("recipe", "lint", good).returncode == 0
     bad.write_text("version: 1\noutputs:\n  web: {format: webm}\n")
     done = safelight("recipe", "lint", bad)
-    assert done.returncode == 1
-    [line] = done.stderr.splitlines()
-    assert line.startswith(f"safelight: {bad}: outputs.web.format: ")
+    assert (done.returncode, done.stderr) == (1, "")
+    [line] = done.stdout.splitlines()
+    assert line.startswith(f"wrong  {bad}: outputs.web.format: ")
     assert "webm" in line
     told = safelight("recipe", "lint", bad, "--json")
     [mistake] = json.loads(told.stdout)["mistakes"]
@@ -307,6 +307,9 @@ def test_a_name_of_ones_own(api: str, tmp_path: Path) -> None:
     assert re.fullmatch("[0-9a-f]{64}", made["digest"])
     listed = json.loads(safelight("recipe", "ls", "--api", api, "--json").stdout)
     assert [each["own"] for each in listed if each["name"] == "small-ones"] == [True]
+    assert "width: 64" in safelight("recipe", "show", "small-ones", settings={"api": api}).stdout
+    wrong = safelight("recipe", "show", "smal-ones", "--api", api)
+    assert (wrong.returncode, "default, small-ones" in wrong.stderr) == (2, True)
     gone = safelight("recipe", "rm", "small-ones", "--api", api, "--json")
     assert json.loads(gone.stdout) == {"name": "small-ones", "deleted": True}
 

@@ -114,7 +114,7 @@ def test_images_that_are_none_are_refused() -> None:
         recipe(text="x", font="data:font/ttf;base64,AAAA")
     with pytest.raises(RecipeInvalid, match=r"both are given"):
         recipe(text="x", image=url(logo()))
-    with pytest.raises(RecipeInvalid, match=r"no folder of assets was looked into"):
+    with pytest.raises(RecipeInvalid, match="SAFELIGHT_ASSETS names one"):
         recipe(image="logo.png")
 
 

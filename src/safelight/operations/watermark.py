@@ -107,7 +107,10 @@ class Watermark(Operation, frozen=True, rename={"font_size": "size"}):
             yield "text", f"expected either a text or an image, and {said}"
         for field, value in (("image", self.image), ("font", self.font)):
             if value is not None and is_name(value):
-                yield field, f"{value!r} is the name of a file, and no folder of assets was looked into"
+                yield (
+                    field,
+                    f"{value!r} is the name of a file, and there is no folder of assets; SAFELIGHT_ASSETS names one",
+                )
                 return
         if self.image is not None:
             yield from _complaint("image", lambda: stamps.image_size(self.image or ""))

@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -12,6 +13,7 @@ from safelight.assets import MAX_BYTES_IN_ALL, AssetError, found, is_name
 from safelight.errors import RecipeInvalid
 from safelight.operations import ORIGINAL, Operation, StepName, catalogue
 from safelight.recipes.recipe import MAX_FILE, MAX_NAMES, Limits, Metadata, Recipe, Rendition
+from safelight.repeated import repeated_name
 
 MAX_BYTES: Final = 350_000
 """The longest recipe, with the assets that it names."""
@@ -49,7 +51,12 @@ def build(content: Any, assets: str = "") -> Recipe:
     """A recipe from plain dicts, strings and numbers. Raise RecipeInvalid."""
     reading = _Reading(content, assets)
     if reading.mistakes:
-        raise reading.mistakes[0]
+        first, count = reading.mistakes[0], len(reading.mistakes)
+        if count == 1:
+            raise first
+        raise RecipeInvalid(
+            f"{first.message} (the first of {count} mistakes; `safelight recipe lint` lists them all)"
+        )
     assert reading.recipe is not None
     return reading.recipe
 
@@ -59,17 +66,42 @@ def _read(text: bytes) -> Any:
         raise RecipeInvalid(f"The recipe has {len(text)} bytes and {MAX_BYTES} are allowed.")
     if text.lstrip().startswith(b"{"):
         try:
-            return msgspec.json.decode(text)
+            content, twice = msgspec.json.decode(text), repeated_name(text)
         except (ValueError, RecursionError):  # malformed, not UTF-8, or nested too deeply
-            pass  # YAML may begin with a brace, too, and says better what is wrong
+            return _read_yaml(text)  # which may begin with a brace, too, and says better what is wrong
+        if twice is not None:
+            raise RecipeInvalid(
+                f"The recipe has the name {twice!r} twice in one object; one of them would be lost."
+            )
+        return content
+    return _read_yaml(text)
+
+
+def _read_yaml(text: bytes) -> Any:
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Refuses a name that is there twice, of which the other would be lost."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            seen = set()
+            for key, _ in node.value:
+                if key.value in seen and isinstance(key.value, str):
+                    line = key.start_mark.line + 1
+                    raise RecipeInvalid(
+                        f"The recipe has the name {key.value!r} twice in one place, again in line {line}."
+                    )
+                if isinstance(key.value, str):
+                    seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
     try:
-        return yaml.safe_load(text)
+        return Loader(text).get_single_data()
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
-        raise RecipeInvalid(f"The recipe is neither YAML nor JSON: it can not be read{where}.") from None
+        why = f" ({problem})" if (problem := getattr(error, "problem", None)) else ""
+        raise RecipeInvalid(f"The recipe is neither YAML nor JSON: it can not be read{where}{why}.") from None
 
 
 class _Reading:
@@ -207,7 +239,11 @@ class _Reading:
             return None
         name = step.get("op")
         if not isinstance(name, str) or name not in operations:
-            self.complain(f"expected one of {', '.join(operations)}, received {_short(name)}", f"{path}.op")
+            meant = get_close_matches(name, operations, 1) if isinstance(name, str) else []
+            hint = f"; did you mean {meant[0]}?" if meant else ""
+            self.complain(
+                f"expected one of {', '.join(operations)}, received {_short(name)}{hint}", f"{path}.op"
+            )
             return None
         parameters = {
             key: self._whole(value, f"{path}.{key}") if key in ASSETS else value

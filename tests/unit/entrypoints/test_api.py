@@ -85,6 +85,15 @@ def test_a_body_is_json_whatever_its_type_says(
     assert pipeline.ports.jobs.get(body["jobId"]).upload.filename == "cat.png"
 
 
+def test_a_name_that_is_there_twice_is_refused(api: httpx.Client) -> None:
+    """Anywhere in the body: of two steps of one name, the other would be lost."""
+    steps = b'{"a": {"op": "sepia"}, "a": {"op": "grayscale"}}'
+    twice = b'{"recipe": {"version": 1, "steps": %s, "outputs": {"x": {"use": "a"}}}}' % steps
+    answer = api.post("/uploads", content=twice)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert 'the name "a" twice' in answer.json()["detail"]
+
+
 def test_everything_that_may_be_said(api: httpx.Client, pipeline: Pipeline) -> None:
     """All fields reach the job, and what was declared comes back as headers to send."""
     said = {

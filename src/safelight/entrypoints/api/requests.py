@@ -16,6 +16,7 @@ from safelight.addresses import MAX_URL
 from safelight.errors import BatchNotFound, InvalidRequest, JobNotFound, MissingJobId, SafelightError
 from safelight.model import JobState
 from safelight.ports import MOST_PARTS, Part
+from safelight.repeated import repeated_name
 from safelight.uploads import UploadRequest
 from safelight.webhooks import EVENTS
 
@@ -382,9 +383,11 @@ def _whole_value(value: Any) -> Any:
 def read_json_object(what: str, text: bytes) -> dict[str, Any]:
     """The JSON object that `what` holds. Raise InvalidRequest."""
     try:
-        data = msgspec.json.decode(text)
+        data, twice = msgspec.json.decode(text), repeated_name(text)
     except (ValueError, RecursionError):  # malformed, not UTF-8, a number out of range; or nested too deeply
         raise InvalidRequest(f"{what} is not valid JSON; send a JSON object.") from None
+    if twice is not None:
+        raise InvalidRequest(f"{what} has the name {_shown(twice)} twice in one object; say it once.")
     if not isinstance(data, dict):
         raise InvalidRequest(f"{what}: expected a JSON object, received {_shown(data)}.")
     if _deeper(data, MAX_DEPTH):

@@ -30,7 +30,7 @@ from safelight.entrypoints.cli.upload import upload
 from safelight.entrypoints.cli.watch import watch
 from safelight.entrypoints.cli.webhooks import webhooks
 from safelight.entrypoints.cli.worker import worker
-from safelight.errors import ConfigurationError, SafelightError
+from safelight.errors import ConfigurationError, NotAuthenticated, SafelightError
 
 OK: Final = 0
 FAILED: Final = 1
@@ -94,7 +94,8 @@ def run(words: Sequence[str]) -> int:
         complain(error.message)
         return CONFIGURATION
     except SafelightError as error:
-        complain(error.message)
+        asked = error.code == NotAuthenticated.code
+        complain(f"{error.message} Here: --key or SAFELIGHT_KEY." if asked else error.message)
         return FAILED
     except KeyboardInterrupt:
         complain("Interrupted.")

@@ -165,7 +165,7 @@ class Walk:
         self._answer(response)
 
     def _look_until_it_ends(self, url: str, sent: float) -> dict[str, Any]:
-        self._step(4, "Look again when it is done. The worker has checked the bytes and drawn the mark.")
+        self._step(4, "Look again until it has ended. A worker checks the bytes and draws the mark.")
         self._curl(url)
         while True:
             response = self._http.get(url)

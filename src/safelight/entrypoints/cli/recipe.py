@@ -1,9 +1,9 @@
 """`safelight recipe`: the recipes of this machine's settings, and checking one before it is used."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from safelight.entrypoints.cli.terminal import (
     DEFAULT_API,
@@ -23,18 +23,24 @@ from safelight.errors import RecipeInvalid, UnknownRecipe
 if TYPE_CHECKING:
     from safelight.recipes import Recipe
 
+AnApi = Annotated[
+    str | None,
+    Parameter(
+        env_var="SAFELIGHT_API",
+        help="The address of a Safelight whose recipes are meant, and not those of this machine's settings.",
+        negative="",
+        show_default=False,
+    ),
+]
+
 recipe = App(name="recipe", help="Look at recipes, and check them.")
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
 @recipe.command(name="ls")
-def list_(*, api: str | None = None, key: Key = None, as_json: AsJson = False) -> None:
-    """List the recipes that there are by name: the built-in ones and those in SAFELIGHT_RECIPES.
-
-    Parameters
-    ----------
-    api
-        List those of the Safelight at this address instead, with your own.
+def list_(*, api: AnApi = None, key: Key = None, as_json: AsJson = False) -> None:
+    """List the recipes that there are by name: those of the Safelight at an address, with your own; without an address
+    the built-in ones and those in SAFELIGHT_RECIPES.
     """
     from safelight import config, recipes
 
@@ -109,7 +115,7 @@ def rm(name: str, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson
 
 
 @recipe.command
-def show(name: str, /, *, as_json: AsJson = False) -> None:
+def show(name: str, /, *, api: AnApi = None, key: Key = None, as_json: AsJson = False) -> None:
     """Show a recipe whole, as YAML to start from, with everything that it leaves to defaults.
 
     Parameters
@@ -122,17 +128,18 @@ def show(name: str, /, *, as_json: AsJson = False) -> None:
     import msgspec
     import yaml
 
-    from safelight.recipes import Metadata
+    from safelight import recipes
 
+    found = chosen(name) if api is None or is_file(name) else _at(api, key, name)
     if as_json:
-        say_json(json.loads(canonical(name)))
+        say_json(json.loads(recipes.canonical(found)))
         return
-    content = msgspec.to_builtins(chosen(name))
+    content = msgspec.to_builtins(found)
     steps = {step: {"op": said["op"], "use": said["use"]} | said for step, said in content["steps"].items()}
     ordered = {"version": content["version"], "steps": steps, "outputs": content["outputs"]}
     if limits := {name: limit for name, limit in content["limits"].items() if limit is not None}:
         ordered["limits"] = limits
-    if content["metadata"] != msgspec.to_builtins(Metadata()):
+    if content["metadata"] != msgspec.to_builtins(recipes.Metadata()):
         ordered["metadata"] = content["metadata"]
     if content["sanitize"] != "auto":
         ordered["sanitize"] = content["sanitize"]
@@ -154,13 +161,13 @@ def lint(file: Path, /, *, as_json: AsJson = False) -> int:
     if as_json:
         say_json({"file": str(file), "good": not wrong, "mistakes": [mistake.message for mistake in wrong]})
         return 1 if wrong else 0
-    for mistake in wrong[:-1]:
+    for mistake in wrong:
         say(f"{paint('wrong', RED)}  {file}: {mistake.message}")
     if wrong:
-        raise RecipeInvalid(f"{file}: {wrong[-1].message}")
+        return 1
     found = _parse(file)
-    outputs = ", ".join(found.outputs)
-    say(f"{paint('ok', GREEN)}  {file}: {len(found.steps)} steps, outputs {outputs}")
+    steps = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}"
+    say(f"{paint('ok', GREEN)}  {file}: {steps}, outputs {', '.join(found.outputs)}")
     return 0
 
 
@@ -208,6 +215,18 @@ def chosen(choice: str | None) -> "Recipe":
         return recipes.Book(settings).get(choice or settings.default_recipe)
     except UnknownRecipe as error:
         raise UsageError(f"{error.message} `safelight recipe ls` lists them.") from None
+
+
+def _at(api: str, key: str | None, name: str) -> "Recipe":
+    """The recipe that a name means at a Safelight. Raise UsageError."""
+    from safelight import recipes
+    from safelight.client import Client
+
+    with Client(api, key=key) as client:
+        found = {item["name"]: item["recipe"] for item in client.recipes()["items"]}
+    if name not in found:
+        raise UsageError(f"There is no recipe {name!r} at {api}; there are: {', '.join(found)}.")
+    return recipes.build(found[name])
 
 
 def for_request(choice: str | None) -> str | dict[str, Any] | None:
