@@ -47,9 +47,9 @@ def test_owners_do_not_see_each_others(pipeline: Pipeline) -> None:
     assert list(shelf.all("ann")) == ["default", "web"]
     assert [own for _, own in shelf.all("ann").values()] == [False, True]
     assert list(shelf.all("bob")) == ["default"]
-    with pytest.raises(UnknownRecipe, match="'web'; there are: default."):
+    with pytest.raises(UnknownRecipe, match=r"'web'; there are: default."):
         shelf.get("bob", "web")
-    with pytest.raises(UnknownRecipe, match="'wep'; there are: default, web."):
+    with pytest.raises(UnknownRecipe, match=r"'wep'; there are: default, web."):
         shelf.get("ann", "wep")
     with pytest.raises(UnknownRecipe):
         pipeline.request("bob", recipe="web")
