@@ -441,6 +441,23 @@ def test_a_name_that_is_there_twice_is_refused(text: bytes) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"? [a, b]\n: c\n",
+        b"? {a: b}\n: c\n",
+        b"!!map [a, b]\n",
+        b"!!map a\n",
+        b"!!set [a]\n",
+        b"!!omap {a: b}\n",
+    ],
+)
+def test_yaml_that_is_no_mapping_of_names_is_refused(text: bytes) -> None:
+    """Whatever its tags call it."""
+    with pytest.raises(RecipeInvalid):
+        parse(text)
+
+
 def test_many_mistakes_are_told_of_by_the_first() -> None:
     """Which says how many there are."""
     with pytest.raises(

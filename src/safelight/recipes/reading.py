@@ -83,16 +83,19 @@ def _read_yaml(text: bytes) -> Any:
     class Loader(yaml.SafeLoader):
         """Refuses a name that is there twice, of which the other would be lost."""
 
-        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-            seen = set()
-            for key, _ in node.value:
-                if key.value in seen and isinstance(key.value, str):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            # Tags may call anything a mapping, and anything may be a key: what is none, the parent refuses.
+            keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
+            seen: set[str] = set()
+            for key in keys:
+                if not isinstance(key, yaml.ScalarNode):
+                    continue
+                if key.value in seen:
                     line = key.start_mark.line + 1
                     raise RecipeInvalid(
                         f"The recipe has the name {key.value!r} twice in one place, again in line {line}."
                     )
-                if isinstance(key.value, str):
-                    seen.add(key.value)
+                seen.add(key.value)
             return super().construct_mapping(node, deep)
 
     try:
