@@ -340,7 +340,7 @@ def _avif(data: Data) -> Header:
     """
     width = height = metadata = parts = 0
     frames = 1
-    drawn: set[int] = set()
+    kinds: dict[int, bool] = {}
     lengths: Counter[int] = Counter()
     for kind, at, end in _boxes(data):
         if kind == b"ispe":
@@ -353,8 +353,9 @@ def _avif(data: Data) -> Header:
                 frames = max(frames, unpack_from(">I", data, at + 8)[0])
             elif kind == b"colr":
                 metadata += end - at
-            elif kind == b"infe" and (item := _drawn(data, at)) is not None:
-                drawn.add(item)
+            elif kind == b"infe":
+                item, drawn = _entry(data, at)
+                kinds[item] = drawn and kinds.get(item, True)  # two entries of one item have to agree
             elif kind == b"iloc":
                 for item, length in _extents(data, at, end):
                     lengths[item] += length
@@ -362,17 +363,15 @@ def _avif(data: Data) -> Header:
                     if parts > MAX_PARTS:
                         raise TooMuchMetadata
         width, height = max(width, sides[0]), max(height, sides[1])
-    metadata += sum(length for item, length in lengths.items() if item not in drawn)
+    metadata += sum(length for item, length in lengths.items() if not kinds.get(item))
     return Header(format="avif", width=width, height=height, frames=frames, metadata=metadata)
 
 
-def _drawn(data: Data, at: int) -> int | None:
-    """The number of the item that an entry is about, if that is a picture: ISO 14496-12, 8.11.6."""
-    version = data[at]
-    if version < 2:  # from before items had kinds
-        return None
-    number, kind = unpack_from(">H2x4s" if version == 2 else ">I2x4s", data, at + 4)
-    return number if kind in _DRAWN else None
+def _entry(data: Data, at: int) -> tuple[int, bool]:
+    """The number of the item that an entry is about, and whether that is a picture: ISO 14496-12, 8.11.6. Before
+    version 2, items had no kinds, and what would be one is no picture's."""
+    number, kind = unpack_from(">I2x4s" if data[at] == 3 else ">H2x4s", data, at + 4)
+    return number, data[at] >= 2 and kind in _DRAWN
 
 
 def _extents(data: Data, at: int, end: int) -> Iterator[tuple[int, int]]:

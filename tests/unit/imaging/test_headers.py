@@ -65,6 +65,20 @@ def test_it_counts_under_whatever_name(kind: headers.ImageFormat) -> None:
     assert headers.read(long, [kind]).metadata == headers.read(data, [kind]).metadata
 
 
+@pytest.mark.parametrize("kind", ["avif", "heic"])
+def test_an_item_is_no_picture_because_a_second_entry_says_so(kind: headers.ImageFormat) -> None:
+    """Which of the two a decoder believes, nobody knows."""
+    data = written(kind, exif=exif(10_000))
+    at = data.index(b"Exif") - 16
+    entry = data[at : at + int.from_bytes(data[at : at + 4])]
+    twice = data[: at + len(entry)] + entry.replace(b"Exif", b"av01") + data[at + len(entry) :]
+    for around in (b"meta", b"iinf"):
+        at = data.index(around) - 4
+        length = len(entry) + int.from_bytes(twice[at : at + 4])
+        twice = twice[:at] + pack(">I", length) + twice[at + 4 :]
+    assert headers.read(twice, [kind]).metadata == headers.read(data, [kind]).metadata
+
+
 def test_a_table_of_places_costs_what_it_weighs() -> None:
     """However many extents of nothing it claims."""
     table = pack(">I4s", 22, b"iloc") + bytes(6) + pack(">HHHH", 1, 1, 0, 0xFFFF)
