@@ -35,6 +35,7 @@ def group_of(nodeid: str) -> str:
     return file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack:
     """Who distributes the tests."""
     return OneStack(config, log)

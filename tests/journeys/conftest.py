@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from hypothesis.internal.constants_ast import Constants
 from tests.journeys.serving import Server, client
 
 ELSEWHERE = os.environ.get("SAFELIGHT_TEST_API")
@@ -43,9 +44,12 @@ def http(api: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def known_to_schemathesis(request: pytest.FixtureRequest) -> None:
-    """The test under the name that schemathesis 4.32 looks for, and pytest 9.2 has renamed."""
+def known_to_schemathesis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The test under the name that schemathesis 4.32 looks for, and pytest 9.2 has renamed; and the same examples in
+    every run: hypothesis 6.170 takes some from the constants of whatever modules this process happens to have loaded,
+    which with tests side by side is another lot each time."""
     request.node._nodeid = request.node.nodeid
+    monkeypatch.setattr("hypothesis.internal.conjecture.providers._get_local_constants", Constants)
 
 
 @pytest.fixture
