@@ -6,7 +6,6 @@
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 import pytest
+from tests.hostile.pulse import Pulse
 from tests.journeys.serving import Server, client, submit, until
 
 from safelight.config import FORMATS, Settings
@@ -35,36 +35,6 @@ class Spent(NamedTuple):
     code: int
     cpu_seconds: float
     peak_bytes: int
-
-
-class Pulse:
-    """Asks `/health` and `/jobs` in turn, again and again, and remembers the longest time without an answer."""
-
-    def __init__(self, url: str) -> None:
-        self.answers = 0
-        self.longest = 0.0
-        self.refused: list[int] = []
-        self._client = client(url)
-        self._http = self._client.__enter__()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="pulse")
-        self._thread.start()
-
-    def _beat(self) -> None:
-        last = time.monotonic()
-        while not self._stop.wait(0.02):
-            answer = self._http.get(("/health", "/jobs?limit=1")[self.answers % 2])
-            now = time.monotonic()
-            self.longest, last = max(self.longest, now - last), now
-            self.answers += 1
-            if answer.status_code != 200:
-                self.refused.append(answer.status_code)
-
-    def stop(self) -> None:
-        """Ask no more."""
-        self._stop.set()
-        self._thread.join()
-        self._client.__exit__(None, None, None)
 
 
 class Besieged:
@@ -119,8 +89,9 @@ class Besieged:
         assert "process ended" not in log
         assert "the zygote is gone" not in log
         assert "Traceback" not in log
-        assert not self.pulse.refused
-        assert self.pulse.longest < STUCK
+        found = self.pulse.found()
+        assert not found.refused
+        assert found.longest < STUCK
         spent = self.spent()
         assert spent
         assert max(one.peak_bytes for one in spent) <= LIMITS.render_memory
@@ -144,12 +115,12 @@ def besieged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def tell(besieged: Besieged, files: int, began: float, ends: str = "") -> None:
     """Show one line of what was measured, under `pytest -s` and `make hostile`."""
-    spent = besieged.spent()
+    spent, api = besieged.spent(), besieged.pulse.found()
     cpu, peak = max(one.cpu_seconds for one in spent), max(one.peak_bytes for one in spent) / 1e6
     sys.stdout.write(
         f"\n{files} files in {time.monotonic() - began:.0f} s; "
         f"children: {len(spent)}, at most {cpu:.2f} s of CPU and {peak:.0f} MB; "
-        f"API: {besieged.pulse.answers} answers, longest gap {besieged.pulse.longest * 1000:.0f} ms; {ends}\n"
+        f"API: {api.answers} answers, slowest {api.longest * 1000:.0f} ms; {ends}\n"
     )
 
 

@@ -1,16 +1,16 @@
 """Hostile TIFFs against a server that lets TIFF in: each costs its own job, and honest ones come out."""
 
-from collections.abc import Iterator
 from struct import pack
 
 import pytest
 from PIL import Image
-from tests.hostile.conftest import WORKERS, Besieged
+from tests.hostile.conftest import EVERY, Besieged
 from tests.hostile.parts import ifd, tiff
 from tests.hostile.verdicts import BROKEN, DONE, File
-from tests.journeys.serving import Server, client, decoded
+from tests.journeys.serving import decoded
 from tests.pictures import encoded, likeness, upright
 
+FORMATS = EVERY
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -46,22 +46,6 @@ FILES = {
     "directory beyond the end": File(lambda: b"II*\0" + pack("<I", 2**31), "truncated"),
     "BigTIFF": File(lambda: b"II+\0\x08\0\0\0" + bytes(60), "type_not_allowed"),
 }
-
-
-@pytest.fixture(scope="module")
-def besieged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Besieged]:
-    """A Safelight that takes TIFF, too."""
-    folder = tmp_path_factory.mktemp("tiff") / "data"
-    formats = "jpeg,png,webp,gif,avif,tiff"
-    with (
-        Server(folder, "--workers", str(WORKERS), log_level="debug", formats=formats) as server,
-        client(server.url) as http,
-    ):
-        besieged = Besieged(server, http)
-        try:
-            yield besieged
-        finally:
-            besieged.pulse.stop()
 
 
 def test_each_ends_by_its_own_fault(besieged: Besieged) -> None:
