@@ -6,17 +6,25 @@ ends when the worker does: its end of the socket closes. Each child draws one pi
 
 import gc
 import importlib
+import mmap
 import os
+import resource
 import signal
 import socket
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from safelight.config import Settings
 from safelight.errors import RenderCrashed, SafelightError
 from safelight.imaging import confine, wire
+
+WARM_MOST: Final = 32 * 1024 * 1024
+"""The most memory that a child touches before it has a job: what waits should not take what others need."""
+
+UNIT: Final = 1 if sys.platform == "darwin" else 1024
+"""What `ru_maxrss` counts in: macOS in bytes, the others in kilobytes."""
 
 
 def main(worker: socket.socket) -> None:
@@ -36,22 +44,44 @@ def main(worker: socket.socket) -> None:
     gc.disable()
     gc.freeze()
     children: set[int] = set()
+    needs = Needs()
     try:
         while True:
             command = wire.receive(worker, wire.Fork | wire.End)
             if isinstance(command, wire.Fork):
-                if command.ahead:
-                    entry.anticipate(command.ahead.recipe, command.ahead.width, command.ahead.height)
-                fork(worker, entry, start.settings, children)
+                if ahead := command.ahead:
+                    entry.anticipate(ahead.recipe, ahead.width, ahead.height)
+                fork(worker, entry, start.settings, children, needs.of(ahead))
             else:
-                wire.send(worker, bury(command.pid, children))
+                ended = bury(command.pid, children)
+                needs.learn(ended)
+                wire.send(worker, ended)
     except (EOFError, ConnectionError):  # the worker is gone
         for pid in tuple(children):
             bury(pid, children)
 
 
-def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int]) -> None:
-    """Fork one child and hand the socket to it over to the worker."""
+class Needs:
+    """How much memory the next child will need: what a job like its own took before."""
+
+    def __init__(self) -> None:
+        self._like: wire.Ahead | None = None
+        self._known = self._last = self._warmed = 0
+
+    def of(self, ahead: wire.Ahead | None) -> int:
+        """The peak, in bytes, of a child with such a job; 0 if that is not known."""
+        if ahead != self._like or not self._known:
+            self._like, self._known = ahead, self._last if ahead else 0
+        self._warmed = self._known
+        return self._known
+
+    def learn(self, ended: wire.Ended) -> None:
+        """A child has ended: the one forked last. One that was warm tells nothing: it has touched more than it took."""
+        self._last = 0 if self._warmed else ended.peak_bytes
+
+
+def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int], peak: int) -> None:
+    """Fork one child and hand the socket to it over to the worker. `peak`: see `warm`."""
     parent = os.getpid()
     near, far = socket.socketpair()
     with near, far:
@@ -59,7 +89,7 @@ def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[in
         if pid == 0:
             worker.close()
             near.close()
-            child(far, entry, settings, parent)
+            child(far, entry, settings, parent, peak)
         children.add(pid)
         wire.send(worker, wire.Forked(pid), [near.fileno()])
 
@@ -69,16 +99,28 @@ def bury(pid: int, children: set[int]) -> wire.Ended:
     children.remove(pid)
     os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
-    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, the others kilobytes
     return wire.Ended(
-        os.waitstatus_to_exitcode(status), round(used.ru_utime + used.ru_stime, 3), used.ru_maxrss * unit
+        os.waitstatus_to_exitcode(status), round(used.ru_utime + used.ru_stime, 3), used.ru_maxrss * UNIT
     )
 
 
-def child(worker: socket.socket, entry: Any, settings: Settings, parent: int) -> NoReturn:
+def warm(peak: int) -> None:
+    """Touch as much memory as is missing to `peak`, what the last job like the next one came to, in bytes.
+
+    The heap keeps it (see `sandbox._environment`): the kernel has cleared these pages before the job comes, and not
+    while somebody waits for it.
+    """
+    missing = peak - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
+    if missing > 0:
+        pages = bytearray(min(missing, WARM_MOST))
+        pages[:: mmap.PAGESIZE] = bytes(-(-len(pages) // mmap.PAGESIZE))
+
+
+def child(worker: socket.socket, entry: Any, settings: Settings, parent: int, peak: int) -> NoReturn:
     """Lock in, wait for the work, do it, tell, die."""
     try:
         entry.rehearse(settings)
+        warm(peak)
         wire.send(worker, wire.Ready(confine.confine(settings, parent)))
         wire.send(worker, draw(worker, entry, settings))
         os._exit(0)
