@@ -293,6 +293,10 @@ def test_recipes(tmp_path: Path) -> None:
     [mistake] = json.loads(told.stdout)["mistakes"]
     assert (told.returncode, told.stderr, line.endswith(mistake)) == (1, "", True)
     assert json.loads(safelight("recipe", "lint", good, "--json").stdout)["good"] is True
+    both = safelight("recipe", "lint", good, bad)
+    assert (both.returncode, both.stdout) == (1, safelight("recipe", "lint", good).stdout + done.stdout)
+    lines = safelight("recipe", "lint", good, bad, "--json").stdout.splitlines()
+    assert [json.loads(each)["good"] for each in lines] == [True, False]
     done = safelight("render", good, "--recipe", bad)
     assert (done.returncode, f"{bad}: outputs.web.format" in done.stderr) == (1, True)
     assert json.loads(safelight("recipe", "schema").stdout)["$schema"].endswith("2020-12/schema")

@@ -13,6 +13,7 @@ from safelight.entrypoints.cli.terminal import (
     DIM,
     Api,
     AsJson,
+    AsJsonLines,
     Key,
     columns,
     in_bytes,
@@ -80,7 +81,7 @@ def get(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: A
 
 
 @jobs.command
-def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> int:
+def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJsonLines = False) -> int:
     """Show each state of a job as it comes, to its end. The exit code is 0 if it is COMPLETED, 1 otherwise."""
     from safelight.client import Client
 

@@ -11,6 +11,7 @@ from safelight.entrypoints.cli.terminal import (
     RED,
     Api,
     AsJson,
+    AsJsonLines,
     Key,
     UsageError,
     columns,
@@ -147,19 +148,24 @@ def show(name: str, /, *, api: AnApi = None, key: Key = None, as_json: AsJson = 
 
 
 @recipe.command
-def lint(file: Path, /, *, as_json: AsJson = False) -> int:
-    """Check a recipe file: exit code 0, or 1 and every place that is wrong.
+def lint(files: Annotated[list[Path], Parameter(negative="")], /, *, as_json: AsJsonLines = False) -> int:
+    """Check recipe files: exit code 0, or 1 and every place that is wrong.
 
     Parameters
     ----------
-    file
+    files
         YAML or JSON.
     """
+    return max([_lint(file, as_json=as_json) for file in files])
+
+
+def _lint(file: Path, *, as_json: bool) -> int:
     from safelight import config, recipes
 
     wrong = recipes.mistakes(_read(file), config.load().assets)
     if as_json:
-        say_json({"file": str(file), "good": not wrong, "mistakes": [mistake.message for mistake in wrong]})
+        document = {"file": str(file), "good": not wrong, "mistakes": [mistake.message for mistake in wrong]}
+        say_json(document, whole=False)
         return 1 if wrong else 0
     for mistake in wrong:
         say(f"{paint('wrong', RED)}  {file}: {mistake.message}")

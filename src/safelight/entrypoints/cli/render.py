@@ -14,7 +14,7 @@ from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
-from safelight.entrypoints.cli.terminal import AsJson, columns, in_bytes
+from safelight.entrypoints.cli.terminal import AsJsonLines, columns, in_bytes
 from safelight.errors import EmptyFile, SafelightError, TooLarge
 from safelight.threads import side_by_side
 
@@ -32,7 +32,7 @@ def render(
     out: Path = Path("safelight-out"),
     recipe: str | None = None,
     explain: Annotated[bool, Parameter(negative="")] = False,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> int:
     """Render pictures on this machine, on all cores, without a server.
 

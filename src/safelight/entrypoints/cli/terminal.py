@@ -24,7 +24,17 @@ Key = Annotated[
     ),
 ]
 AsJson = Annotated[
-    bool, Parameter(name="--json", help="Print JSON, for programs.", negative="", show_default=False)
+    bool,
+    Parameter(name="--json", help="Print JSON, for programs: one document.", negative="", show_default=False),
+]
+AsJsonLines = Annotated[
+    bool,
+    Parameter(
+        name="--json",
+        help="Print JSON, for programs: a line for each, as soon as it is known.",
+        negative="",
+        show_default=False,
+    ),
 ]
 
 GREEN, RED, YELLOW, DIM, BOLD = "32", "31", "33", "2", "1"

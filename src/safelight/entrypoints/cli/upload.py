@@ -11,7 +11,7 @@ from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
-from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJson, Key, complain
+from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, complain
 from safelight.errors import EmptyFile, SafelightError
 from safelight.threads import side_by_side
 
@@ -32,7 +32,7 @@ def upload(
     out: Path = Path("safelight-out"),
     wait: bool = True,
     dedupe: Annotated[bool, Parameter(negative="")] = False,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> int:
     """Send pictures to a Safelight, wait, and save the results.
 

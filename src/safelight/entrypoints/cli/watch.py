@@ -11,7 +11,7 @@ from safelight.entrypoints.cli.files import Picture, check_out, in_folder
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, report, summary
-from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJson, Key, UsageError, complain
+from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, UsageError, complain
 from safelight.entrypoints.cli.upload import AT_ONCE, UploadTask
 from safelight.threads import side_by_side
 
@@ -72,7 +72,7 @@ def watch(
     out: Path = Path("safelight-out"),
     every: Annotated[float, Parameter(negative="")] = 1.0,
     once: Annotated[bool, Parameter(negative="")] = False,
-    as_json: AsJson = False,
+    as_json: AsJsonLines = False,
 ) -> int:
     """Process the pictures of a folder as they land, until Ctrl-C.
 
