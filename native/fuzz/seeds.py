@@ -41,6 +41,9 @@ def _pillow() -> list[bytes]:
                 {"quality": 80, "restart_marker_blocks": 3},
                 {"quality": 80, "restart_marker_rows": 1, "optimize": True},
                 {"progressive": True},
+                {"progressive": True, "quality": 95, "subsampling": 0},
+                {"progressive": True, "quality": 40, "subsampling": 1, "restart_marker_blocks": 5},
+                {"progressive": True, "quality": 85, "subsampling": 2, "restart_marker_rows": 1},
                 {"icc_profile": b"x" * 300},
             ):
                 file = io.BytesIO()

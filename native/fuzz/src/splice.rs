@@ -37,7 +37,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// Width and height, as the first frame header says.
 fn size(file: &[u8]) -> Option<(u32, u32)> {
-    let at = file.windows(2).position(|pair| pair == [0xFF, 0xC0] || pair == [0xFF, 0xC1])?;
+    let at = file.windows(2).position(|pair| pair[0] == 0xFF && (0xC0..=0xC2).contains(&pair[1]))?;
     let side = |at: usize| Some(u32::from(*file.get(at)?) << 8 | u32::from(*file.get(at + 1)?));
     let (height, width) = (side(at + 5)?, side(at + 7)?);
     (width > 0 && height > 0).then_some((width, height))

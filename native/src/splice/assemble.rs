@@ -2,7 +2,7 @@
 
 use super::bits::{PADDING, Writer, count_full};
 use super::header::Header;
-use super::huffman::{Recoder, Recoding, Table, write_ac, write_dc};
+use super::huffman::{Recoder, Recoding, Table, filled, write_ac, write_dc};
 use super::refusal::Refusal;
 use super::scan::{Edit, Interval, Walk, slots};
 
@@ -88,7 +88,10 @@ pub fn recoded<'t>(
 fn write(writer: &mut Writer, edit: &Edit, walk: &Walk, dc: &Table, ac: &Table) -> Result<(), Refusal> {
     write_dc(writer, edit.difference, dc)?;
     match edit.block {
-        Some(at) => write_ac(writer, walk.blocks.get(at).ok_or(Refusal::Internal)?, ac),
+        Some(at) => {
+            let block = walk.blocks.get(at).ok_or(Refusal::Internal)?;
+            write_ac(writer, block, filled(block), ac)
+        }
         None => Ok(()),
     }
 }

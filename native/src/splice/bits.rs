@@ -110,6 +110,11 @@ impl<'a> Writer<'a> {
         Writer { out, held: 0, count: 0 }
     }
 
+    /// Have room for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.out.try_reserve(bytes).map_err(|_| Refusal::Memory)
+    }
+
     /// Write the lowest `count` bits of `value`, 32 at most; what is above them is zero.
     #[inline(always)]
     pub fn put(&mut self, value: u32, count: u32) {

@@ -17,7 +17,7 @@ const MAX_BLOCKS: usize = 10;
 
 /// One component, and how it is coded.
 pub struct Component {
-    id: u8,
+    pub id: u8,
     /// Blocks in an MCU, across and down.
     pub across: usize,
     pub down: usize,
@@ -26,6 +26,14 @@ pub struct Component {
     pub dc: usize,
     pub ac: usize,
 }
+
+/// A Huffman table as a file tells it: its class and number, how many codes there are of each length, the symbols.
+pub type Told<'a> = (u8, [u8; 17], &'a [u8]);
+
+/// The frame markers of what can be spliced.
+const BASELINE: u8 = 0xC0;
+const EXTENDED: u8 = 0xC1;
+const PROGRESSIVE: u8 = 0xC2;
 
 /// A picture that can be spliced, all but its data.
 pub struct Header<'a> {
@@ -36,11 +44,14 @@ pub struct Header<'a> {
     quantisation: [Option<[u16; 64]>; 4],
     pub dc: [Option<Table>; 4],
     pub ac: [Option<Table>; 4],
+    /// Every table up to the picture data, whether a scan needs it or not.
+    pub told: Vec<Told<'a>>,
     /// MCUs between two restart markers; 0 if there are none.
     pub restart: usize,
-    extended: bool,
+    /// The marker of the frame.
+    frame: u8,
     icc: Vec<&'a [u8]>,
-    /// Where the picture data begin.
+    /// Where the picture data begin; of a progressive file, where its first scan is told.
     pub data: usize,
     /// Blocks of the least sampled component that an MCU's side spans.
     pub most_across: usize,
@@ -49,6 +60,28 @@ pub struct Header<'a> {
 
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
     Some(usize::from(*bytes.get(at)?) << 8 | usize::from(*bytes.get(at + 1)?))
+}
+
+/// The marker at a place, before which there may be fill bytes, and where its content begins.
+pub fn marker(file: &[u8], mut at: usize) -> Result<(u8, usize), Refusal> {
+    loop {
+        if *file.get(at).ok_or(Refusal::Truncated)? != 0xFF {
+            return Err(Refusal::NotAJpeg);
+        }
+        match *file.get(at + 1).ok_or(Refusal::Truncated)? {
+            0xFF => at += 1,
+            code => return Ok((code, at + 2)),
+        }
+    }
+}
+
+/// What a segment says whose length is told at a place, and where it ends.
+pub fn segment(file: &[u8], at: usize) -> Result<(&[u8], usize), Refusal> {
+    let length = word(file, at).ok_or(Refusal::Truncated)?;
+    if length < 2 {
+        return Err(Refusal::NotAJpeg);
+    }
+    Ok((file.get(at + 2..at + length).ok_or(Refusal::Truncated)?, at + length))
 }
 
 impl<'a> Header<'a> {
@@ -64,40 +97,34 @@ impl<'a> Header<'a> {
             quantisation: [None; 4],
             dc: [const { None }; 4],
             ac: [const { None }; 4],
+            told: Vec::new(),
             restart: 0,
-            extended: false,
+            frame: BASELINE,
             icc: Vec::new(),
             data: 0,
             most_across: 1,
             most_down: 1,
         };
-        let mut huffman: Vec<(u8, [u8; 17], &[u8])> = Vec::new();
         let (mut jfif, mut adobe) = (false, None);
         let mut at = 2;
         loop {
-            if *file.get(at).ok_or(Refusal::Truncated)? != 0xFF {
-                return Err(Refusal::NotAJpeg);
-            }
-            let code = *file.get(at + 1).ok_or(Refusal::Truncated)?;
-            if code == 0xFF {
-                at += 1; // a fill byte
-                continue;
-            }
-            let length = word(file, at + 2).ok_or(Refusal::Truncated)?;
-            if length < 2 {
-                return Err(Refusal::NotAJpeg);
-            }
-            let segment = file.get(at + 4..at + 2 + length).ok_or(Refusal::Truncated)?;
-            at += 2 + length;
+            let (code, content) = marker(file, at)?;
+            let (segment, after) = segment(file, content)?;
+            at = after;
             match code {
-                0xC0 | 0xC1 => header.frame(segment, code)?,
-                0xC2 | 0xC3 | 0xC5..=0xC7 => return Err(Refusal::NotSequential),
+                0xC0..=PROGRESSIVE => header.frame(segment, code)?,
+                0xC3 | 0xC5..=0xC7 => return Err(Refusal::NotSequential),
                 0xC9..=0xCF => return Err(Refusal::Arithmetic),
-                0xC4 => huffman_tables(segment, &mut huffman)?,
+                0xC4 => huffman_tables(segment, &mut header.told)?,
                 0xDB => header.quantisation_tables(segment)?,
                 0xDD if segment.len() == 2 => header.restart = word(segment, 0).unwrap_or(0),
+                0xDA if header.progressive() => {
+                    header.data = content;
+                    break;
+                }
                 0xDA => {
                     header.scan(segment)?;
+                    header.data = after;
                     break;
                 }
                 0xE0 => jfif |= segment.starts_with(b"JFIF\0"),
@@ -107,9 +134,8 @@ impl<'a> Header<'a> {
                 _ => return Err(Refusal::NotAJpeg),
             }
         }
-        header.data = at;
         header.colours(jfif, adobe)?;
-        header.needed_tables(&huffman)?;
+        header.needed_tables()?;
         header.order_profile();
         Ok(header)
     }
@@ -129,7 +155,7 @@ impl<'a> Header<'a> {
         if count != 1 && count != 3 {
             return Err(Refusal::Colours);
         }
-        (self.width, self.height, self.extended) = (width, height, code == 0xC1);
+        (self.width, self.height, self.frame) = (width, height, code);
         for part in segment[6..].chunks_exact(3) {
             let (across, down) = (usize::from(part[1] >> 4), usize::from(part[1] & 15));
             if !(1..=4).contains(&across) || !(1..=4).contains(&down) || part[2] > 3 {
@@ -152,8 +178,7 @@ impl<'a> Header<'a> {
             self.most_down = self.most_down.max(down);
         }
         let divides = |part: &Component| self.most_across % part.across == 0 && self.most_down % part.down == 0;
-        let blocks: usize = self.components.iter().map(|part| part.across * part.down).sum();
-        if !self.components.iter().all(divides) || (count == 3 && blocks > MAX_BLOCKS) {
+        if !self.components.iter().all(divides) || (count == 3 && self.blocks() > MAX_BLOCKS) {
             return Err(Refusal::Sampling);
         }
         Ok(())
@@ -206,21 +231,19 @@ impl<'a> Header<'a> {
         if ids.len() == 1 || ycc { Ok(()) } else { Err(Refusal::Colours) }
     }
 
-    /// Build the tables that the scan uses, and no others.
-    fn needed_tables(&mut self, found: &[(u8, [u8; 17], &[u8])]) -> Result<(), Refusal> {
-        let build = |what: u8| {
-            let (_, counts, symbols) = found.iter().rev().find(|table| table.0 == what).ok_or(Refusal::Tables)?;
-            Table::new(*counts, symbols, what >= 0x10)
-        };
+    /// Build the tables that the one scan of a sequential file uses, and no others; check those of quantisation.
+    fn needed_tables(&mut self) -> Result<(), Refusal> {
         for component in &self.components {
-            if self.dc[component.dc].is_none() {
-                self.dc[component.dc] = Some(build(component.dc as u8)?);
-            }
-            if self.ac[component.ac].is_none() {
-                self.ac[component.ac] = Some(build(0x10 | component.ac as u8)?);
+            if !self.progressive() {
+                for (tables, number, class) in [(&mut self.dc, component.dc, 0), (&mut self.ac, component.ac, 0x10)] {
+                    if tables[number].is_none() {
+                        let (counts, symbols) = told(&self.told, class | number as u8)?;
+                        tables[number] = Some(Table::new(counts, symbols, class > 0)?);
+                    }
+                }
             }
             let table = self.quantisation[component.quantisation].as_ref().ok_or(Refusal::Tables)?;
-            if table.contains(&0) || (!self.extended && table.iter().any(|&value| value > 255)) {
+            if table.contains(&0) || (self.frame == BASELINE && table.iter().any(|&value| value > 255)) {
                 return Err(Refusal::Tables);
             }
         }
@@ -246,6 +269,26 @@ impl<'a> Header<'a> {
         self.quantisation.get(number).and_then(Option::as_ref).ok_or(Refusal::Tables)
     }
 
+    /// Whether its coefficients come in several scans, a part of them at a time.
+    pub fn progressive(&self) -> bool {
+        self.frame == PROGRESSIVE
+    }
+
+    /// The same picture, told in one scan without restart markers: luminance has its tables, both others share theirs.
+    pub fn sequential(mut self) -> Self {
+        let wide = self.quantisation.iter().flatten().flatten().any(|&value| value > 255);
+        (self.frame, self.restart) = (if wide { EXTENDED } else { BASELINE }, 0);
+        for (number, part) in self.components.iter_mut().enumerate() {
+            (part.dc, part.ac) = (number.min(1), number.min(1));
+        }
+        self
+    }
+
+    /// Blocks in an MCU.
+    pub fn blocks(&self) -> usize {
+        self.components.iter().map(|part| part.across * part.down).sum()
+    }
+
     /// MCUs across and down.
     pub fn mcus(&self) -> (usize, usize) {
         (self.width.div_ceil(8 * self.most_across), self.height.div_ceil(8 * self.most_down))
@@ -255,14 +298,14 @@ impl<'a> Header<'a> {
     /// what decoding takes.
     pub fn write(&self, out: &mut Vec<u8>, orientation: u8, dc: &[Option<Table>; 4], ac: &[Option<Table>; 4]) {
         out.extend([0xFF, 0xD8]);
-        segment(out, 0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
+        write_segment(out, 0xE0, b"JFIF\0\x01\x01\0\0\x01\0\x01\0\0");
         if (2..=8).contains(&orientation) {
             let mut exif = *b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\0\0\0\0\0\0\0";
             exif[25] = orientation;
-            segment(out, 0xE1, &exif);
+            write_segment(out, 0xE1, &exif);
         }
         for part in &self.icc {
-            segment(out, 0xE2, part);
+            write_segment(out, 0xE2, part);
         }
         for (number, table) in self.quantisation.iter().enumerate() {
             let Some(table) = table.filter(|_| self.components.iter().any(|part| part.quantisation == number)) else {
@@ -273,31 +316,31 @@ impl<'a> Header<'a> {
             for value in table {
                 body.extend(&value.to_be_bytes()[usize::from(!wide)..]);
             }
-            segment(out, 0xDB, &body);
+            write_segment(out, 0xDB, &body);
         }
         let [height, width] = [self.height, self.width].map(|side| (side as u16).to_be_bytes());
         let mut body = vec![8, height[0], height[1], width[0], width[1], self.components.len() as u8];
         for part in &self.components {
             body.extend([part.id, (part.across << 4 | part.down) as u8, part.quantisation as u8]);
         }
-        segment(out, if self.extended { 0xC1 } else { 0xC0 }, &body);
+        write_segment(out, self.frame, &body);
         for (class, tables) in [(0, dc), (0x10, ac)] {
             for (number, table) in tables.iter().enumerate() {
                 if let Some(table) = table {
                     let body = [&[class | number as u8], &table.counts[1..], &table.symbols].concat();
-                    segment(out, 0xC4, &body);
+                    write_segment(out, 0xC4, &body);
                 }
             }
         }
         if self.restart > 0 {
-            segment(out, 0xDD, &(self.restart as u16).to_be_bytes());
+            write_segment(out, 0xDD, &(self.restart as u16).to_be_bytes());
         }
         let mut body = vec![self.components.len() as u8];
         for part in &self.components {
             body.extend([part.id, (part.dc << 4 | part.ac) as u8]);
         }
         body.extend([0, 63, 0]);
-        segment(out, 0xDA, &body);
+        write_segment(out, 0xDA, &body);
     }
 
     /// More bytes than `write` takes.
@@ -306,13 +349,20 @@ impl<'a> Header<'a> {
     }
 }
 
-fn segment(out: &mut Vec<u8>, code: u8, body: &[u8]) {
+fn write_segment(out: &mut Vec<u8>, code: u8, body: &[u8]) {
     out.extend([0xFF, code]);
     out.extend(((body.len() + 2) as u16).to_be_bytes());
     out.extend(body);
 }
 
-fn huffman_tables<'a>(mut segment: &'a [u8], tables: &mut Vec<(u8, [u8; 17], &'a [u8])>) -> Result<(), Refusal> {
+/// The counts and symbols of a table that a file has told.
+pub fn told<'a>(tables: &[Told<'a>], what: u8) -> Result<([u8; 17], &'a [u8]), Refusal> {
+    let (_, counts, symbols) = tables.iter().find(|table| table.0 == what).ok_or(Refusal::Tables)?;
+    Ok((*counts, symbols))
+}
+
+/// Read the tables of a segment.
+pub fn huffman_tables<'a>(mut segment: &'a [u8], tables: &mut Vec<Told<'a>>) -> Result<(), Refusal> {
     while let Some((&what, rest)) = segment.split_first() {
         let mut counts = [0u8; 17];
         counts[1..].copy_from_slice(rest.get(..16).ok_or(Refusal::Tables)?);

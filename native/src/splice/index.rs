@@ -304,7 +304,7 @@ impl<'a> Lane<'a> {
 mod tests {
     use super::super::bits::{PADDING, Writer, unstuff};
     use super::super::huffman::tests::{block, noise, table};
-    use super::super::huffman::{write_ac, write_dc};
+    use super::super::huffman::{filled, write_ac, write_dc};
     use super::*;
 
     /// An interval of so many MCUs of three blocks, unstuffed: its bytes, and their number without padding.
@@ -314,7 +314,7 @@ mod tests {
         for slot in (0..mcus).flat_map(|_| slots) {
             let (difference, block) = block(&mut seed);
             write_dc(&mut writer, difference, slot.dc).unwrap();
-            write_ac(&mut writer, &block, slot.ac).unwrap();
+            write_ac(&mut writer, &block, filled(&block), slot.ac).unwrap();
         }
         writer.finish();
         out.extend([0xFF, 0xD9]);

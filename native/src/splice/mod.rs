@@ -4,16 +4,19 @@
 //! - [`header`]: read what stands before the picture data, and refuse what can not be spliced
 //! - [`marks`]: which MCUs are touched, and what happens to their samples
 //! - [`scan`]: walk over the data; decode and blend the blocks under the marks; note what to replace
-//! - [`huffman`], [`bits`], [`blocks`]: codes, bits, cosine transforms
+//! - [`huffman`], [`bits`], [`blocks`]: codes, bits, cosine transforms; [`codes`]: the best ones for given symbols
 //! - [`assemble`]: write the new file
+//! - [`progressive`]: all of this for files that tell each coefficient bit by bit
 
 mod assemble;
 mod bits;
 mod blocks;
+mod codes;
 mod header;
 mod huffman;
 mod index;
 pub mod marks;
+mod progressive;
 pub mod refusal;
 mod scan;
 
@@ -29,7 +32,7 @@ pub enum Way {
     Copied = 0,
     /// The same, and the Huffman tables hold more codes than before.
     Grown = 1,
-    /// The tables had no room: the same coefficients under other codes.
+    /// The tables had no room, or the file is progressive: the same coefficients under other codes.
     Recoded = 2,
 }
 
@@ -48,6 +51,10 @@ pub struct Spliced {
 pub fn splice(file: &[u8], layers: &[Layer], orientation: u8, threads: usize) -> Result<Spliced, Refusal> {
     let header = Header::read(file)?;
     let marks = Marks::new(layers, &header)?;
+    if header.progressive() {
+        let file = progressive::splice(file, header, &marks, orientation)?;
+        return Ok(Spliced { file, way: Way::Recoded });
+    }
     let mut walk = scan::walk(file, &header, &marks, false, threads)?;
 
     let (mut way, mut tables) = (Way::Copied, (header.dc.clone(), header.ac.clone()));

@@ -6,7 +6,7 @@
 pub enum Refusal {
     /// It does not begin as a JPEG does, or breaks the structure of segments.
     NotAJpeg = 1,
-    /// Progressive, lossless or hierarchical.
+    /// Lossless, hierarchical, or a sequential file with a progressive scan.
     NotSequential = 2,
     /// Arithmetic coding.
     Arithmetic = 3,
@@ -16,7 +16,7 @@ pub enum Refusal {
     Colours = 5,
     /// Sampling factors that do not divide each other, or more blocks in an MCU than the standard allows.
     Sampling = 6,
-    /// More than one scan.
+    /// More than one scan; of a progressive file, too many, or scans that do not tell everything once.
     Scans = 7,
     /// A table that is missing, or breaks the rules.
     Tables = 8,
@@ -60,12 +60,12 @@ impl Refusal {
     pub fn reason(self) -> &'static std::ffi::CStr {
         match self {
             Refusal::NotAJpeg => c"its segments are not those of a JPEG",
-            Refusal::NotSequential => c"it is not sequential: progressive, lossless or hierarchical",
+            Refusal::NotSequential => c"it is neither sequential nor progressive",
             Refusal::Arithmetic => c"it is coded arithmetically",
             Refusal::Depth => c"its samples do not have 8 bits",
             Refusal::Colours => c"its colours are neither grey nor YCbCr",
             Refusal::Sampling => c"its components are sampled in an unusual way",
-            Refusal::Scans => c"it has more than one scan",
+            Refusal::Scans => c"its scans are unusual",
             Refusal::Tables => c"one of its tables is missing or damaged",
             Refusal::Damaged => c"its picture data are damaged",
             Refusal::Truncated => c"its picture data end too early",

@@ -3,7 +3,7 @@
 use super::bits::{self, PADDING};
 use super::blocks;
 use super::header::Header;
-use super::huffman::{Table, read_block, read_dc, skip_block, symbols_of};
+use super::huffman::{Table, filled, read_block, read_dc, skip_block, symbols_of};
 use super::index::{self, Point};
 use super::marks::{Cover, Marks};
 use super::refusal::Refusal;
@@ -73,6 +73,14 @@ pub fn slots<'a>(
     Ok(slots)
 }
 
+/// How many blocks marks touch, if that is less work than decoding the picture.
+pub fn edited(header: &Header, marks: &Marks) -> Result<usize, Refusal> {
+    let (across, down) = header.mcus();
+    let area = marks.area() * header.blocks();
+    let half = across * down * header.blocks() / 2;
+    if area > MAX_EDITED || (area > 10_000 && area > half) { Err(Refusal::Area) } else { Ok(area) }
+}
+
 /// Walk over the picture: all of it, or, where there are restart markers and `all` is not asked for, the intervals
 /// that marks touch. Of the others, only the markers are checked, and their order.
 pub fn walk(file: &[u8], header: &Header, marks: &Marks, all: bool, threads: usize) -> Result<Walk, Refusal> {
@@ -80,13 +88,9 @@ pub fn walk(file: &[u8], header: &Header, marks: &Marks, all: bool, threads: usi
     let total = across * down;
     let step = if header.restart > 0 { header.restart } else { total };
     let rest = file.get(header.data..).ok_or(Refusal::Truncated)?;
-    let blocks: usize = header.components.iter().map(|part| part.across * part.down).sum();
-    let area = marks.area() * blocks;
-    if area > MAX_EDITED || (area > 10_000 && area > total * blocks / 2) {
-        return Err(Refusal::Area);
-    }
+    let area = edited(header, marks)?;
     // A block takes 2 bits at the least: a file with too few bytes needs no look.
-    if rest.len() / 2 + 1 < total * blocks / 8 {
+    if rest.len() / 2 + 1 < total * header.blocks() / 8 {
         return Err(Refusal::Truncated);
     }
     let mut walker = Walker {
@@ -303,7 +307,8 @@ impl Walker<'_> {
         let Slot { component, dc, ac, .. } = self.slots[slot];
         let part = &self.header.components[component];
         let [dc_missing, ac_missing] = &mut *self.walk.missing;
-        symbols_of(edit.difference, edit.block.map(|at| &self.walk.blocks[at]), |is_ac, symbol| {
+        let block = edit.block.map(|at| &self.walk.blocks[at]);
+        symbols_of(edit.difference, block.map(|block| (block, filled(block))), |is_ac, symbol| {
             if is_ac {
                 ac_missing[part.ac][usize::from(symbol)] |= !ac.has(symbol);
             } else {

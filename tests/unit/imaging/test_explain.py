@@ -111,8 +111,8 @@ def test_a_mark_that_does_not_fit_says_why(renderer: SandboxedRenderer) -> None:
     """A refusal of the accelerator is told in its own words."""
     if not splice.available():
         pytest.skip("safelight-splice is not installed")
-    rendering, trace = explain(renderer, encoded(upright(), "JPEG", progressive=True), RECIPE)
-    assert any("sequential" in said for said in trace.reasons), trace.reasons
+    rendering, trace = explain(renderer, encoded(upright(), "JPEG", keep_rgb=True), RECIPE)
+    assert any("YCbCr" in said for said in trace.reasons), trace.reasons
     assert trace.way == "marked in place"
     rendering.close()
 
