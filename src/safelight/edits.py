@@ -1,4 +1,4 @@
-"""Sizes and regions of pictures, and the edits that every way of drawing understands: turns and marks.
+"""Sizes and regions of pictures, and the edits that every way of drawing understands: turns, marks and blocks.
 
 How pixels are stored does not matter to them. Importing this loads no image library.
 """
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+
+from safelight.pixels import on_premultiplied
 
 if TYPE_CHECKING:
     import pyvips
@@ -28,6 +30,19 @@ class Region(msgspec.Struct, frozen=True):
     width: int
     height: int
 
+    def of(self, picture: "pyvips.Image") -> "pyvips.Image":
+        """Its pixels."""
+        return picture.crop(self.left, self.top, self.width, self.height)
+
+
+MOST: Final = 4_000_000
+"""The most pixels that one operation covers by marks and blocks, which take a few bytes for each."""
+
+
+def area(regions: Sequence[Region]) -> int:
+    """How many pixels they have in all."""
+    return sum(where.width * where.height for where in regions)
+
 
 class Turn(msgspec.Struct, frozen=True):
     """Set upright a picture that is stored with this EXIF orientation, 2 to 8."""
@@ -36,11 +51,25 @@ class Turn(msgspec.Struct, frozen=True):
 
     def draw(self, picture: "pyvips.Image") -> "pyvips.Image":
         """Turn the pixels. They are gathered first: turning reads columns, and a streaming decoder gives rows."""
+        return self.turned(picture.copy_memory())
+
+    def turned(self, picture: "pyvips.Image") -> "pyvips.Image":
+        """Turn pixels that can be read in any order."""
         angle, mirrored = UPRIGHT[self.orientation]
-        picture = picture.copy_memory()
         if angle:
             picture = picture.rot(f"d{angle}")
         return picture.fliphor() if mirrored else picture
+
+    def stored(self, region: Region, size: Size) -> Region:
+        """Where a region of the upright picture lies on the picture as it is stored, whose size this is."""
+        left, top, width, height = region.left, region.top, region.width, region.height
+        if self.orientation >= 5:
+            left, top, width, height = top, left, height, width
+        if self.orientation in (2, 3, 7, 8):
+            left = size.width - left - width
+        if self.orientation in (3, 4, 6, 7):
+            top = size.height - top - height
+        return Region(left, top, width, height)
 
 
 UPRIGHT: Final = {
@@ -83,7 +112,7 @@ class Mark(msgspec.Struct, frozen=True):
         if picture.bands < 3 and not all(layer.grey for layer in self.layers):
             picture = picture.colourspace("rgb16" if picture.format == "ushort" else "srgb")
         full = 65535.0 if picture.format == "ushort" else 255.0
-        part = picture.crop(where.left, where.top, where.width, where.height)
+        part = where.of(picture)
         below = part[-1] / full if part.hasalpha() else None
         colour = part[:-1] if part.hasalpha() else part
         for layer in self.layers:
@@ -105,7 +134,37 @@ class Mark(msgspec.Struct, frozen=True):
         return picture.insert(part, where.left, where.top)
 
 
-Edit = Turn | Mark
+class Coarse(msgspec.Struct, frozen=True):
+    """A region in blocks of `side` pixels, from its own corner: each gets its mean, and nothing else of it is left."""
+
+    region: Region
+    side: int
+
+    def draw(self, picture: "pyvips.Image") -> "pyvips.Image":
+        """Put blocks in place of the region. A block is read whole before its first row is written: the picture must
+        be in memory."""
+        blocks = self.blocks(self.region.of(picture))
+        return picture.insert(blocks, self.region.left, self.region.top)
+
+    def blocks(self, part: "pyvips.Image") -> "pyvips.Image":
+        """What becomes of the region's pixels: shrunk to a pixel a block, and that magnified again."""
+        columns, rows = -(-part.width // self.side), -(-part.height // self.side)
+        whole = part.embed(0, 0, columns * self.side, rows * self.side, extend="copy")
+        small = on_premultiplied(whole, lambda pixels: pixels.shrink(self.side, self.side))
+        return small.zoom(self.side, self.side).crop(0, 0, part.width, part.height)
+
+    def mark(self, picture: "pyvips.Image") -> Mark:
+        """The blocks of this picture (grey or RGB, 8 bits, no alpha) as a mark that lets nothing through."""
+        where = self.region
+        values = bytes(self.blocks(where.of(picture)).write_to_memory())
+        opaque = b"\xff" * (where.width * where.height)
+        if picture.bands == 1:
+            # Grey takes no colour for each pixel: white over black, then, as opaque as it is light.
+            return Mark(where, (Layer((0, 0, 0), opaque), Layer((255, 255, 255), values)))
+        return Mark(where, (Layer((0, 0, 0), opaque, values),))
+
+
+Edit = Turn | Mark | Coarse
 
 
 def merged(marks: Sequence[Mark]) -> Mark:

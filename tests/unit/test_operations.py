@@ -15,10 +15,11 @@ from PIL import ImageFont
 
 from safelight import operations
 from safelight.lettering import FONTS, font_file, missing
-from safelight.operations import Mark, Region, Size, Turn, catalogue
+from safelight.operations import Coarse, Mark, Region, Size, Turn, catalogue
 from safelight.operations.auto_orient import AutoOrient
+from safelight.operations.pixelate import Pixelate
 from safelight.operations.watermark import Watermark
-from safelight.parameters import Gravity
+from safelight.parameters import Area, Gravity
 
 GRAVITIES = get_args(Gravity)
 TEXT = "© Amodhbh Media"
@@ -71,6 +72,19 @@ def test_an_upright_photo_is_not_touched() -> None:
     assert AutoOrient().touches(Size(40, 30)) == ()
     assert AutoOrient().edits(Size(40, 30, 6)) == (Turn(6),)
     assert AutoOrient().touches(Size(40, 30, 6)) is None
+
+
+def test_blocks_are_edits_unless_they_are_most_of_the_picture() -> None:
+    """Parts are told one by one, clipped; what is more than half of the picture, or than four megapixels, is not."""
+    step = Pixelate(regions=(Area(10, 20, 30, 40), Area("90%", 0, "50%", 9)), block="5%")
+    regions = Region(10, 20, 30, 40), Region(360, 0, 40, 9)
+    assert step.edits(Size(400, 300)) == tuple(Coarse(region, 15) for region in regions)
+    assert step.touches(Size(400, 300)) == regions
+    assert Pixelate(regions=(Area(500, 0, 9, 9),)).edits(Size(400, 300)) == ()
+    assert Pixelate().edits(Size(400, 300)) is None
+    assert Pixelate(regions=(Area(0, 0, "100%", "50%"),)).edits(Size(400, 300)) is not None
+    assert Pixelate(regions=(Area(0, 0, "100%", "51%"),)).edits(Size(400, 300)) is None
+    assert Pixelate(regions=(Area(0, 0, 2001, 2000),)).edits(Size(10_000, 10_000)) is None
 
 
 def test_a_watermark_touches_its_region_only() -> None:

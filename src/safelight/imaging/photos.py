@@ -8,16 +8,19 @@ spare the colour conversion is slower, because Pillow packs RGB with wider instr
 """
 
 from collections.abc import Sequence
+from functools import partial
 from mmap import mmap
 from typing import IO, Final, cast
 
+import pyvips
 from PIL import Image, JpegImagePlugin
 
-from safelight.imaging import exif, profiles, splice
-from safelight.imaging.pictures import ORIENTATION, Quality, Tables, save_jpeg
+from safelight.imaging import exif, pictures, profiles, splice
+from safelight.imaging.headers import Header
+from safelight.imaging.pictures import ORIENTATION, Quality, Tables, save_jpeg, to_pillow
 from safelight.imaging.watching import Watch
 from safelight.model import Facts
-from safelight.operations import Edit, Mark, Operation, Size
+from safelight.operations import Coarse, Edit, Mark, Operation, Region, Size
 
 NOTHING: Final = Facts()
 
@@ -34,6 +37,7 @@ _TURNS: Final = {
 
 def render(
     data: mmap,
+    header: Header,
     chain: Sequence[Operation],
     quality: Quality,
     file: IO[bytes],
@@ -57,11 +61,15 @@ def render(
         watch = watch or Watch()
         if edits is None or not fits:
             watch.reasons.append(
-                "the steps do more than turn and mark" if fits else "its colours are converted to sRGB"
+                "the steps do more than turn it and mark parts of it"
+                if fits
+                else "its colours are converted to sRGB"
             )
             return None
         if splicing and quality == "keep":
-            spliced = splice.splice(data, size, edits, file, facts=facts, icc=icc)
+            # All of a progressive file is decoded for its first row, and then it is refused.
+            decode = None if header.scans > 1 else partial(_streamed, data, header, wide=wide)
+            spliced = splice.splice(data, size, edits, file, facts=facts, icc=icc, decode=decode)
             if isinstance(spliced, splice.Spliced):
                 watch.way = f"spliced ({spliced.way})"
                 return size, spliced.size
@@ -80,11 +88,18 @@ def render(
         for edit in edits:
             if isinstance(edit, Mark):
                 _blend(image, edit)
+            elif isinstance(edit, Coarse):
+                _coarsen(image, edit)
             else:
                 image = image.transpose(_TURNS[edit.orientation])
                 tables = tables.turned() if edit.orientation >= 5 else tables
         save_jpeg(image, file, quality, tables, icc, exif.build(facts))
         return size, Size(*image.size)
+
+
+def _streamed(data: mmap, header: Header, *, wide: bool) -> pyvips.Image:
+    """The picture as it is stored, decoded as far as it is read: splicing sees whether the rest is broken."""
+    return pictures.decode(data, header, wide=wide, whole=False).frames[0]
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -94,7 +109,7 @@ def orientation_of(image: Image.Image) -> int:
 
 
 def _edits(chain: Sequence[Operation], size: Size) -> list[Edit] | None:
-    """What the operations do, as turns and marks; None if one of them does more."""
+    """What the operations do, as turns, marks and blocks; None if one of them does more."""
     edits: list[Edit] = []
     for operation in chain:
         own = operation.edits(size)
@@ -120,5 +135,16 @@ def _blend(image: Image.Image, mark: Mark) -> None:
         )
         if layer.pixels is not None:
             ink = Image.frombuffer("RGB", mask.size, layer.pixels, "raw", "RGB", 0, 1)
-        box = (where.left, where.top, where.left + where.width, where.top + where.height)
-        image.paste(ink, box, mask)
+        image.paste(ink, _box(where), mask)
+
+
+def _coarsen(image: Image.Image, edit: Coarse) -> None:
+    part = image.crop(_box(edit.region))
+    pixels = pyvips.Image.new_from_memory(
+        part.tobytes(), part.width, part.height, len(part.getbands()), "uchar"
+    )
+    image.paste(to_pillow(edit.blocks(pixels), alpha=False), _box(edit.region))
+
+
+def _box(where: Region) -> tuple[int, int, int, int]:
+    return where.left, where.top, where.left + where.width, where.top + where.height

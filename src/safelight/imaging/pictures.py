@@ -104,12 +104,18 @@ class Picture(msgspec.Struct, kw_only=True):
 
 
 def decode(
-    data: mmap, header: Header, *, shrink: Callable[[Size], float] = lambda _: 1.0, wide: bool = True
+    data: mmap,
+    header: Header,
+    *,
+    shrink: Callable[[Size], float] = lambda _: 1.0,
+    wide: bool = True,
+    whole: bool = True,
 ) -> Picture:
     """The picture. Its pixels are streamed and can be read a single time, from top to bottom.
 
     `shrink` tells how many times smaller than its size it may come; the size that the picture tells stays the file's.
     It is in a colour space that we know, with our own profile of it (see `profiles`); in sRGB if not `wide`.
+    A JPEG that need not be `whole` is decoded down to the last row that is read: what is broken below goes unseen.
 
     Whatever the libraries raise passes through, now or when the pixels are read.
     """
@@ -118,7 +124,8 @@ def decode(
     if header.format == "heic":
         return _decode_heic(data, wide=wide)
     # In memory: what a loader can not stream would, if large, go to a temporary file, which no child can make.
-    options: dict[str, Any] = {"access": "sequential", "fail_on": "error", "memory": True}
+    memory = whole or header.format != "jpeg"
+    options: dict[str, Any] = {"access": "sequential", "fail_on": "error", "memory": memory}
     if header.frames > 1:
         options["n"] = -1
     image = _load(data, header, options)

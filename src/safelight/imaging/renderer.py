@@ -165,6 +165,7 @@ def _photo(
     begin = time.perf_counter()
     sizes = photos.render(
         data,
+        header,
         recipe.chain(name),
         quality,
         files[0],

@@ -1,5 +1,7 @@
 """The shortest way for photos: marks on a JPEG, and every block that is not under them copied bit by bit.
 
+What is pixelated is decoded first, to see what it shows, and becomes a mark like any other (see `blocks`).
+
 The work is done by a library of its own, `safelight-splice` (see native/), which is a package apart: where it is not
 installed, or refuses a file, the pixels are decoded instead, and the picture looks the same. Its files differ in this:
 
@@ -10,19 +12,23 @@ installed, or refuses a file, the pixels are decoded instead, and the picture lo
 import ctypes
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from mmap import mmap
 from typing import IO, Final, NamedTuple
 
 import msgspec
+import pyvips
 from PIL import Image
 
-from safelight.imaging import exif
+from safelight.imaging import blocks, exif
 from safelight.model import Facts
-from safelight.operations import Edit, Layer, Mark, Region, Size
+from safelight.operations import Coarse, Edit, Layer, Mark, Region, Size, Turn
 
 NOTHING: Final = Facts()
+
+Decode = Callable[[], pyvips.Image]
+"""Gives the picture as it is stored, streamed."""
 
 INTERFACE: Final = 3
 """The version of the library's interface that this file speaks."""
@@ -107,8 +113,10 @@ def splice(
     *,
     facts: Facts = NOTHING,
     icc: bytes | None = None,
+    decode: Decode | None = None,
 ) -> Spliced | Refused:
     """Write the JPEG with its marks to `file`, or say why not. `size` is the picture's as it is stored.
+    What is pixelated is decoded by `decode`; without that, pixelating is refused.
 
     Its metadata is nothing but `facts` and the orientation as EXIF, and `icc`, whatever the original had.
     Turns are met by the orientation tag, and marks that come after them are turned back. Raise OSError from writing.
@@ -116,19 +124,36 @@ def splice(
     library = _library()
     if library is None:
         return Refused(ABSENT)
-    orientation, layers = 1, []
-    for edit in edits:
-        if isinstance(edit, Mark):
-            layers += [_stored(edit.region, layer, size, orientation) for layer in edit.layers]
-        elif orientation != 1:
-            return Refused("it is turned twice")
+    if sum(isinstance(edit, Turn) for edit in edits) > 1:
+        return Refused("it is turned twice")
+    marks = _marks(edits, size, decode)
+    if isinstance(marks, Refused):
+        return marks
+    turn, layers = None, []
+    for edit in marks:
+        if isinstance(edit, Turn):
+            turn = edit
         else:
-            orientation = edit.orientation
+            layers += [_stored(edit.region, layer, size, turn) for layer in edit.layers]
+    orientation = turn.orientation if turn else 1
     number = _run(library, data, layers, orientation, _Head(exif.build(facts, orientation), icc), file)
     if isinstance(number, Refused):
         return number
     sides = (size.height, size.width) if orientation >= 5 else (size.width, size.height)
     return Spliced(Size(*sides), _WAYS[number])
+
+
+def _marks(edits: Sequence[Edit], size: Size, decode: Decode | None) -> list[Turn | Mark] | Refused:
+    """The edits with marks in place of blocks."""
+    marks = [edit for edit in edits if not isinstance(edit, Coarse)]
+    if len(marks) == len(edits):
+        return marks
+    if decode is None:
+        return Refused("it would have to be decoded whole")
+    try:
+        return blocks.as_marks(edits, size, decode())
+    except pyvips.Error:  # what is wrong with the file, the pixels' way says
+        return Refused("what is pixelated can not be decoded")
 
 
 def available() -> bool:
@@ -166,21 +191,16 @@ def _threads() -> int:
     return min(2, os.cpu_count() or 1)
 
 
-def _stored(region: Region, layer: Layer, size: Size, orientation: int) -> _Layer:
+def _stored(region: Region, layer: Layer, size: Size, turn: Turn | None) -> _Layer:
     """A layer as it lies on the stored picture, whose size this is."""
-    left, top, width, height = region.left, region.top, region.width, region.height
     alpha, pixels = layer.alpha, layer.pixels
-    if orientation != 1:
-        alpha = _turned("L", (width, height), alpha, orientation)
-        pixels = pixels and _turned("RGB", (width, height), pixels, orientation)
-        if orientation >= 5:
-            left, top, width, height = top, left, height, width
-        if orientation in (2, 3, 7, 8):
-            left = size.width - left - width
-        if orientation in (3, 4, 6, 7):
-            top = size.height - top - height
+    if turn:
+        sides = (region.width, region.height)
+        alpha = _turned("L", sides, alpha, turn.orientation)
+        pixels = pixels and _turned("RGB", sides, pixels, turn.orientation)
+        region = turn.stored(region, size)
     colour = (ctypes.c_uint8 * 3)(*layer.colour)
-    return _Layer(left, top, width, height, colour, alpha, len(alpha), pixels)
+    return _Layer(region.left, region.top, region.width, region.height, colour, alpha, len(alpha), pixels)
 
 
 def _turned(mode: str, sides: tuple[int, int], pixels: bytes, orientation: int) -> bytes:

@@ -4,7 +4,7 @@ An operation is a frozen struct of its parameters and says what it does before a
 
     size(before)      the size of the picture that comes out
     shrink(before)    how much smaller the picture may come, if the details would be lost anyway
-    edits(before)     the same as turns and marks, if that is all it does: then no path has to decode more than it must
+    edits(before)     the same as turns, marks and blocks, if that is all: then no path has to decode more than it must
     touches(before)   the regions that change, or None for all of the picture
     draw(picture)     the doing
 
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 import msgspec
 
-from safelight.edits import Edit, Layer, Mark, Region, Size, Turn
+from safelight.edits import Coarse, Edit, Layer, Mark, Region, Size, Turn
 
 if TYPE_CHECKING:
     import pyvips
@@ -34,6 +34,7 @@ ORIGINAL: Final = "original"
 
 __all__ = [
     "ORIGINAL",
+    "Coarse",
     "Edit",
     "Layer",
     "Mark",
@@ -67,7 +68,7 @@ class Operation(
         return before
 
     def edits(self, before: Size) -> tuple[Edit, ...] | None:
-        """All that is done, as turns and marks; None if it is more than that."""
+        """All that is done, as turns, marks and blocks; None if it is more than that."""
         return None
 
     def looks(self, before: Size) -> bool:
@@ -83,8 +84,8 @@ class Operation(
         edits = self.edits(before)
         if edits is None:
             return None
-        marks = tuple(edit.region for edit in edits if isinstance(edit, Mark))
-        return marks if len(marks) == len(edits) else None
+        regions = tuple(edit.region for edit in edits if not isinstance(edit, Turn))
+        return regions if len(regions) == len(edits) else None
 
     def shrink(self, before: Size) -> float:
         """How many times smaller than `before` the picture may come in without a visible loss: 4 for a fourth.

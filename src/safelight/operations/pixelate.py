@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta
 
-from safelight.operations import Operation, Region, Size
+from safelight.edits import MOST, area
+from safelight.operations import Coarse, Edit, Operation, Region, Size
 from safelight.parameters import Area, Percent, pixels
-from safelight.pixels import on_premultiplied
 
 if TYPE_CHECKING:
     import pyvips
@@ -39,18 +39,19 @@ class Pixelate(Operation, frozen=True):
         found = (area.within(before.width, before.height) for area in self.regions)
         return tuple(Region(*one) for one in found if one)
 
+    def edits(self, before: Size) -> tuple[Edit, ...] | None:
+        """The areas in blocks, unless they are so large that decoding all of the picture is not much more."""
+        if area(self.touches(before)) > min(MOST, before.width * before.height // 2):
+            return None
+        return self._coarse(before)
+
     def draw(self, picture: "pyvips.Image", before: Size) -> "pyvips.Image":
-        """Shrink each area to a pixel a block and magnify that again, from its own corner."""
-        side = max(SMALLEST, round(pixels(self.block, min(before.width, before.height))))
-        picture = picture.copy_memory()  # a block is read whole before its first row is written
-        for where in self.touches(before):
-            part = picture.crop(where.left, where.top, where.width, where.height)
-            picture = picture.insert(_coarse(part, side), where.left, where.top)
+        """Put blocks in place of the areas, one area after the other."""
+        picture = picture.copy_memory()
+        for edit in self._coarse(before):
+            picture = edit.draw(picture)
         return picture
 
-
-def _coarse(part: "pyvips.Image", side: int) -> "pyvips.Image":
-    columns, rows = -(-part.width // side), -(-part.height // side)
-    whole = part.embed(0, 0, columns * side, rows * side, extend="copy")
-    small = on_premultiplied(whole, lambda pixels: pixels.shrink(side, side))
-    return small.zoom(side, side).crop(0, 0, part.width, part.height)
+    def _coarse(self, before: Size) -> tuple[Coarse, ...]:
+        side = max(SMALLEST, round(pixels(self.block, min(before.width, before.height))))
+        return tuple(Coarse(where, side) for where in self.touches(before))

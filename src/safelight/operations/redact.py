@@ -1,18 +1,16 @@
 """Black out what nobody may see."""
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
+from safelight.edits import MOST, area
 from safelight.operations import Edit, Layer, Mark, Operation, Region, Size
 from safelight.parameters import Area, Ink, rgba
 from safelight.pixels import fit_for, ink
 
 if TYPE_CHECKING:
     import pyvips
-
-MOST: Final = 4_000_000
-"""The most pixels that are covered by marks, which take a byte for each."""
 
 Areas = Annotated[
     tuple[Area, ...],
@@ -45,7 +43,7 @@ class Redact(Operation, frozen=True):
     def edits(self, before: Size) -> tuple[Edit, ...] | None:
         """Marks that let nothing through, unless that were so many pixels that covering them by rows takes less."""
         regions = self.touches(before)
-        if sum(where.width * where.height for where in regions) > MOST:
+        if area(regions) > MOST:
             return None
         red, green, blue, _ = rgba(self.colour)
         return tuple(

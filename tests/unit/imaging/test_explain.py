@@ -107,6 +107,49 @@ def test_the_way_and_why_are_told(
     rendering.close()
 
 
+FACE = {"left": 40, "top": 30, "width": 40, "height": 40}
+
+
+def pixelated(*regions: dict[str, int], **output: Any) -> bytes:
+    """These parts of a JPEG in blocks, or all of it."""
+    step = {"op": "pixelate", "regions": list(regions)}
+    return canonical(build({"version": 1, "chain": [step], "outputs": {"a": output}}))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "mode", "way", "reason"),
+    [
+        (pixelated(FACE), "RGB", "spliced", None),
+        (pixelated(FACE), "L", "spliced", None),
+        (pixelated(FACE), "CMYK", "pixels", "as it is"),
+        (pixelated(FACE, quality=80), "RGB", "marked in place", "quality is not keep"),
+        (pixelated(), "RGB", "pixels", "more than turn it and mark parts"),
+        (pixelated(FACE | {"width": 110, "height": 90}), "RGB", "pixels", "more than turn it and mark parts"),
+        (pixelated(FACE | {"left": 500}), "RGB", "spliced", None),
+    ],
+)
+def test_the_way_of_blocks_is_told(
+    renderer: SandboxedRenderer, recipe: bytes, mode: str, way: str, reason: str | None
+) -> None:
+    """Parts are spliced in colour and in grey; where they are most of the picture, it is decoded."""
+    if way == "spliced" and not splice.available():
+        pytest.skip("safelight-splice is not installed")
+    rendering, trace = explain(renderer, encoded(upright().convert(mode), "JPEG"), recipe)
+    assert trace.way.startswith(way)
+    assert reason is None or any(reason in said for said in trace.reasons), trace.reasons
+    rendering.close()
+
+
+def test_a_progressive_file_is_decoded_once(renderer: SandboxedRenderer) -> None:
+    """Its blocks could be told of all of it only, so that nobody asks for them before it is refused."""
+    if not splice.available():
+        pytest.skip("safelight-splice is not installed")
+    rendering, trace = explain(renderer, encoded(upright(), "JPEG", progressive=True), pixelated(FACE))
+    assert trace.way == "marked in place"
+    assert trace.reasons == ("not spliced: it would have to be decoded whole",)
+    rendering.close()
+
+
 def test_a_mark_that_does_not_fit_says_why(renderer: SandboxedRenderer) -> None:
     """A refusal of the accelerator is told in its own words."""
     if not splice.available():
