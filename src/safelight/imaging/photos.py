@@ -67,7 +67,7 @@ def render(
             )
             return None
         if splicing and quality == "keep":
-            # All of a progressive file is decoded for its first row, and then it is refused.
+            # All of a progressive file is decoded for its first row: then its pixels may as well be drawn on.
             decode = None if header.scans > 1 else partial(_streamed, data, header, wide=wide)
             spliced = splice.splice(data, size, edits, file, facts=facts, icc=icc, decode=decode)
             if isinstance(spliced, splice.Spliced):

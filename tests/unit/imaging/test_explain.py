@@ -141,7 +141,7 @@ def test_the_way_of_blocks_is_told(
 
 
 def test_a_progressive_file_is_decoded_once(renderer: SandboxedRenderer) -> None:
-    """Its blocks could be told of all of it only, so that nobody asks for them before it is refused."""
+    """Its blocks could be told of all of it only: nobody asks for them, and its pixels are drawn on."""
     if not splice.available():
         pytest.skip("safelight-splice is not installed")
     rendering, trace = explain(renderer, encoded(upright(), "JPEG", progressive=True), pixelated(FACE))
