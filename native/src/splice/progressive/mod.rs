@@ -19,8 +19,9 @@ const MAX_BLOCKS: usize = 1_000_000;
 /// The most scans. Encoders write 6 to 12.
 const MAX_SCANS: usize = 40;
 
-/// The lowest bit that a scan can begin with (G.1.1.1.1).
-const MAX_LOW: u32 = 13;
+/// The highest bit that a scan may end at: from there on, no value outgrows what a sequential file can hold. The standard
+/// lets scans end at 13 (G.1.1.1.1); encoders go to 3.
+const MAX_LOW: u32 = 9;
 
 /// The AC symbol of as many zeros, and no value.
 const SIXTEEN_ZEROS: u8 = 0xF0;
