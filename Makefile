@@ -176,7 +176,7 @@ $(READY): $(DEPS) pyproject.toml
 
 # The accelerator, a package of its own (native/), without which everything works. It has no dependency: nothing is
 # fetched. SAFELIGHT_SPLICE=off leaves it unused.
-$(NATIVE): $(DEPS) $(wildcard native/*.toml native/*.py native/src/*.rs native/src/*/*.rs)
+$(NATIVE): $(DEPS) $(wildcard native/*.toml native/*.py native/src/*.rs native/src/*/*.rs native/src/*/*/*.rs)
 	@if ! command -v cargo >/dev/null; then \
 		echo 'No cargo here (https://rustup.rs): JPEGs will be decoded whole, which is slower' >&2; \
 	elif echo 'Building safelight-splice, once: about half a minute' && \
