@@ -1,11 +1,12 @@
-"""A text watermark on a JPEG without decoding the rest of it, beside the usual way with Pillow, and sharp.
+"""A text watermark on a JPEG without decoding the rest of it, beside the usual way with Pillow, and sharp; and two
+parts of one pixelated.
 
-    python benchmarks/splice.py [--sharp FOLDER] [--rounds N] [--write]
+    python benchmarks/splice.py [--sharp FOLDER] [--rounds N] [--write | --pixelate]
 
 FOLDER holds `node_modules/sharp`; without it, sharp is left out, as are jpegtran and ImageMagick where they are not
 installed. All ways run warm and take turns: Pillow and Safelight in process or in Safelight's sandbox; sharp in a Node
 process that is asked for one picture at a time, by its own clock; the other two as the commands that they are. Figures
-are medians. `--write` puts them into benchmarks/RESULTS-splice.md.
+are medians. `--write` puts them into benchmarks/RESULTS-splice.md; `--pixelate` measures that alone.
 """
 
 import argparse
@@ -19,7 +20,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
 from measuring import machine, median, table
 from peers import Answering
@@ -33,10 +34,15 @@ from safelight.imaging.sample import photo
 from safelight.model import Source
 from safelight.operations import Size
 from safelight.operations.watermark import Watermark, lay_out
-from safelight.recipes import canonical, default
+from safelight.parameters import pixels
+from safelight.recipes import build, canonical, default
 
 RECIPE: Final = canonical(default(TEXT))
 SOURCE: Final = Source(key="uploads/benchmark/photo.jpg", version="1", bytes=0, sha256="0" * 64)
+PARTS: Final = [
+    {"left": "40%", "top": "20%", "width": "12%", "height": "16%"},
+    {"left": "60%", "top": "70%", "width": "15%", "height": "6%"},
+]
 RESULTS: Final = Path(__file__).parent / "RESULTS-splice.md"
 
 KINDS: Final[dict[str, dict[str, object]]] = {
@@ -75,6 +81,82 @@ def commands(file: Path, size: Size, folder: Path) -> dict[str, list[str]]:
     return found
 
 
+def timed(way: Callable[[], object]) -> float:
+    """How long it took."""
+    began = time.perf_counter()
+    way()
+    return time.perf_counter() - began
+
+
+def rendered(which: SandboxedRenderer, file: IO[bytes], recipe: bytes) -> float:
+    """How long a rendering took for which a child was waiting."""
+    which.start()
+    return timed(lambda: which.render(file, SOURCE, recipe).close())
+
+
+def medians(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
+    """The medians of what the ways say they took. They take turns; the first round warms up."""
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for lap in range(rounds + 1):
+        for way, run in ways.items():
+            seconds = run()
+            if lap:
+                times[way].append(seconds)
+    return {way: median(series) for way, series in times.items()}
+
+
+def usually_pixelated(file: IO[bytes]) -> None:
+    """Parts in blocks as tutorials show it: crop, resize down and up, paste, save at quality 90."""
+    file.seek(0)
+    image = Image.open(file).convert("RGB")
+    side = min(image.size) // 20
+    for part in PARTS:
+        left, width = (round(pixels(part[name], image.width)) for name in ("left", "width"))
+        top, height = (round(pixels(part[name], image.height)) for name in ("top", "height"))
+        seen = image.crop((left, top, left + width, top + height))
+        small = seen.resize((max(1, width // side), max(1, height // side)), Image.Resampling.BOX)
+        image.paste(small.resize(seen.size, Image.Resampling.NEAREST), (left, top))
+    image.save(io.BytesIO(), "JPEG", quality=90)
+
+
+def pixelated(peers: "Peers", rounds: int) -> str:
+    """Measure parts in blocks, and give the section of the report."""
+    step = {"op": "pixelate", "regions": PARTS}
+    recipe = canonical(build({"version": 1, "chain": ["auto_orient", step], "outputs": {"main": {}}}))
+    rows = []
+    for sides in SIZES:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(photo(*sides))
+            file.flush()
+            rendering, trace = peers.splicing.explain(file, SOURCE, recipe)
+            rendering.close()
+            middle = medians(
+                {
+                    "usual": lambda file=file: timed(lambda: usually_pixelated(file)),
+                    "pixels": lambda file=file: rendered(peers.pixels, file, recipe),
+                    "job": lambda file=file: rendered(peers.splicing, file, recipe),
+                },
+                rounds,
+            )
+        columns = [f"{1000 * seconds:.1f}" for seconds in middle.values()]
+        ratio = f"**{middle['usual'] / middle['job']:.1f} ×**"
+        rows.append([f"{sides[0] * sides[1] / 1e6:.0f} MP", trace.way, *columns, ratio])
+    head = [
+        "photo",
+        "way",
+        "usual Pillow, ms",
+        "Safelight decoding, ms",
+        "Safelight splicing, ms",
+        "Safelight splicing against usual Pillow",
+    ]
+    return (
+        f"## Two parts pixelated\n\n{machine()}. Medians of {rounds} rounds, warm. Load average at the end "
+        f"{os.getloadavg()[0]:.1f}.\n\n{table(head, rows)}\n\n"
+        "A face of 12 % × 16 % and a plate of 15 % × 6 %, the lower one ending at 76 % of the height: so far the photo "
+        "is decoded to see what the blocks are. Splicing and decoding are whole renderings in the sandbox, as above.\n"
+    )
+
+
 def row(name: str, size: Size, options: dict[str, object], peers: "Peers", rounds: int) -> list[str]:
     """Measure one kind of file at one size."""
     data = photo(size.width, size.height)
@@ -89,21 +171,12 @@ def row(name: str, size: Size, options: dict[str, object], peers: "Peers", round
         file.write(data)
         file.flush()
 
-        def timed(way: Callable[[], object]) -> float:
-            began = time.perf_counter()
-            way()
-            return time.perf_counter() - began
-
-        def renderer(which: SandboxedRenderer) -> float:
-            which.start()
-            return timed(lambda: which.render(file, SOURCE, RECIPE).close())
-
         done = splice.splice(data, size, marks, io.BytesIO())
         assert isinstance(done, splice.Spliced), done
         ways: dict[str, Callable[[], float]] = {
             "usual": lambda: timed(lambda: usual(file)),
-            "pixels": lambda: renderer(peers.pixels),
-            "job": lambda: renderer(peers.splicing),
+            "pixels": lambda: rendered(peers.pixels, file, RECIPE),
+            "job": lambda: rendered(peers.splicing, file, RECIPE),
             "splice": lambda: timed(lambda: splice.splice(data, size, marks, io.BytesIO())),
         }
         if sharp := peers.sharp:
@@ -119,13 +192,7 @@ def row(name: str, size: Size, options: dict[str, object], peers: "Peers", round
         scratch = stack.enter_context(tempfile.TemporaryDirectory())
         for peer, command in commands(Path(file.name), size, Path(scratch)).items():
             ways[peer] = partial(timed, partial(subprocess.run, command, check=True))
-        times: dict[str, list[float]] = {way: [] for way in ways}
-        for lap in range(rounds + 1):
-            for way, run in ways.items():
-                seconds = run()
-                if lap:  # the first warms up
-                    times[way].append(seconds)
-    middle = {way: median(series) for way, series in times.items()}
+        middle = medians(ways, rounds)
     ratio = f"**{middle['usual'] / middle['job']:.1f} ×**"
     against = f"{middle['sharp'] / middle['job']:.1f} ×" if sharp else "–"
     columns = [f"{1000 * middle[way]:.1f}" if way in middle else "–" for way in _WAYS]
@@ -142,18 +209,19 @@ class Peers(NamedTuple):
     pixels: SandboxedRenderer
     splicing: SandboxedRenderer
 
+    def close(self) -> None:
+        """End them."""
+        self.pixels.close()
+        self.splicing.close()
+        if self.sharp:
+            self.sharp.close()
 
-def run(folder: Path | None, rounds: int) -> str:
+
+def run(peers: Peers, rounds: int) -> str:
     """Measure, and give the report."""
-    sharp = start_sharp(folder) if folder else None
-    peers = Peers(sharp, SandboxedRenderer(Settings(splice="off")), SandboxedRenderer(Settings()))
     rows = [
         row(name, Size(*sides), options, peers, rounds) for sides in SIZES for name, options in KINDS.items()
     ]
-    peers.pixels.close()
-    peers.splicing.close()
-    if sharp:
-        sharp.close()
     head = [
         "photo",
         "way",
@@ -178,7 +246,7 @@ def run(folder: Path | None, rounds: int) -> str:
         "ratios are theirs. thumbor, imgproxy and imagor are not in this run. The splice alone is "
         "from bytes to bytes. `copied`: every bit beside the mark is the old one; `grown`: and the Huffman tables got "
         "new codes; `recoded`: there was no room for them, and the rarest codes changed, but no coefficient beside the "
-        "mark.\n"
+        f"mark.\n\n{pixelated(peers, rounds)}"
     )
 
 
@@ -186,9 +254,15 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Measure splicing.")
     parser.add_argument("--sharp", type=Path, help="a folder with node_modules/sharp")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--write", action="store_true", help=f"write {RESULTS.name}")
+    which.add_argument("--pixelate", action="store_true", help="measure parts in blocks alone")
     arguments = parser.parse_args()
-    report = run(arguments.sharp, arguments.rounds)
+    sharp = start_sharp(arguments.sharp) if arguments.sharp else None
+    peers = Peers(sharp, SandboxedRenderer(Settings(splice="off")), SandboxedRenderer(Settings()))
+    measure = pixelated if arguments.pixelate else run
+    report = measure(peers, arguments.rounds)
+    peers.close()
     if arguments.write:
         RESULTS.write_text(report)
     print(report)
