@@ -19,9 +19,8 @@ def as_marks(edits: Sequence[Edit], size: Size, picture: pyvips.Image) -> list[T
     picture = _covered(edits, size, picture)
     marks: list[Turn | Mark] = []
     for edit in edits:
-        mark = edit.mark(picture) if isinstance(edit, Coarse) else edit
-        marks.append(mark)
-        picture = mark.turned(picture) if isinstance(mark, Turn) else mark.draw(picture)
+        marks.append(edit.mark(picture) if isinstance(edit, Coarse) else edit)
+        picture = edit.turned(picture) if isinstance(edit, Turn) else edit.draw(picture)
     return marks
 
 
