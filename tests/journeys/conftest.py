@@ -44,12 +44,16 @@ def http(api: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def known_to_schemathesis(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test under the name that schemathesis 4.32 looks for, and pytest 9.2 has renamed; and the same examples in
-    every run: hypothesis 6.170 takes some from the constants of whatever modules this process happens to have loaded,
-    which with tests side by side is another lot each time."""
-    request.node._nodeid = request.node.nodeid
+def same_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same examples in every run: hypothesis 6.170 takes some from the constants of whatever modules this process
+    happens to have loaded, which with tests side by side is another lot each time."""
     monkeypatch.setattr("hypothesis.internal.conjecture.providers._get_local_constants", Constants)
+
+
+@pytest.fixture
+def known_to_schemathesis(request: pytest.FixtureRequest, same_examples: None) -> None:
+    """The test under the name that schemathesis 4.32 looks for, and pytest 9.2 has renamed."""
+    request.node._nodeid = request.node.nodeid
 
 
 @pytest.fixture
