@@ -153,12 +153,12 @@ class Coarse(msgspec.Struct, frozen=True):
         small = on_premultiplied(whole, lambda pixels: pixels.shrink(self.side, self.side))
         return small.zoom(self.side, self.side).crop(0, 0, part.width, part.height)
 
-    def mark(self, picture: "pyvips.Image") -> Mark:
-        """The blocks of this picture (grey or RGB, 8 bits, no alpha) as a mark that lets nothing through."""
+    def mark(self, blocks: "pyvips.Image") -> Mark:
+        """What became of the region (grey or RGB, 8 bits, no alpha) as a mark that lets nothing through."""
         where = self.region
-        values = bytes(self.blocks(where.of(picture)).write_to_memory())
+        values = bytes(blocks.write_to_memory())
         opaque = b"\xff" * (where.width * where.height)
-        if picture.bands == 1:
+        if blocks.bands == 1:
             # Grey takes no colour for each pixel: white over black, then, as opaque as it is light.
             return Mark(where, (Layer((0, 0, 0), opaque), Layer((255, 255, 255), values)))
         return Mark(where, (Layer((0, 0, 0), opaque, values),))

@@ -19,8 +19,19 @@ def as_marks(edits: Sequence[Edit], size: Size, picture: pyvips.Image) -> list[T
     picture = _covered(edits, size, picture)
     marks: list[Turn | Mark] = []
     for edit in edits:
-        marks.append(edit.mark(picture) if isinstance(edit, Coarse) else edit)
-        picture = edit.turned(picture) if isinstance(edit, Turn) else edit.draw(picture)
+        if isinstance(edit, Turn):
+            picture = edit.turned(picture)
+            marks.append(edit)
+            continue
+        where = edit.region
+        if isinstance(edit, Coarse):
+            done = edit.blocks(where.of(picture)).copy_memory()
+            marks.append(edit.mark(done))
+        else:
+            done = where.of(edit.draw(picture)).copy_memory()
+            marks.append(edit)
+        # In memory: what overlaps would else be computed anew for each part that is laid over it.
+        picture = picture.insert(done, where.left, where.top)
     return marks
 
 

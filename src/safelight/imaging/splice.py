@@ -21,6 +21,7 @@ import msgspec
 import pyvips
 from PIL import Image
 
+from safelight.edits import MOST, area
 from safelight.imaging import blocks, exif
 from safelight.model import Facts
 from safelight.operations import Coarse, Edit, Layer, Mark, Region, Size, Turn
@@ -29,6 +30,9 @@ NOTHING: Final = Facts()
 
 Decode = Callable[[], pyvips.Image]
 """Gives the picture as it is stored, streamed."""
+
+MOST_LAYERS: Final = 256
+"""The most layers that the library takes. A part in blocks is one, or two where the picture is grey."""
 
 INTERFACE: Final = 3
 """The version of the library's interface that this file speaks."""
@@ -150,6 +154,12 @@ def _marks(edits: Sequence[Edit], size: Size, decode: Decode | None) -> list[Tur
         return marks
     if decode is None:
         return Refused("it would have to be decoded whole")
+    # What the library would refuse afterwards is not worth decoding.
+    parts = [edit.region for edit in edits if isinstance(edit, Coarse)]
+    if len(parts) + len(marks) > MOST_LAYERS // 2:
+        return Refused("too many parts are pixelated")
+    if area(parts) > min(MOST, size.width * size.height // 2):
+        return Refused("too much of it is pixelated")
     try:
         return blocks.as_marks(edits, size, decode())
     except pyvips.Error:  # what is wrong with the file, the pixels' way says

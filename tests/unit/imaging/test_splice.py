@@ -7,6 +7,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -231,6 +232,31 @@ def test_under_the_mark_it_is_the_picture_that_pixels_give(quality: int, subsamp
     assert likeness(one, other) >= 0.97
 
 
+SCANS = sorted((Path(__file__).parent / "scans").glob("*.jpg"))
+"""The photo as `jpegtran -scans` writes it by scripts of our own: the bands of a component one by one; all bits from
+the third on one by one, DC and AC; DC of two components together; and an end-of-band run over what lies between two
+restart markers. Pillow and cameras write libjpeg's own script alone."""
+
+
+@needs_library
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("file", SCANS, ids=lambda file: file.stem)
+def test_scans_come_in_any_order(file: Path, place: str) -> None:
+    """Whatever the order is in which a progressive file tells its coefficients."""
+    check(file.read_bytes(), soft(PLACES[place]))
+
+
+@needs_library
+def test_a_progressive_file_stays_about_as_large() -> None:
+    """Its codes are made for all of the picture, also where most of what is told stands in few rows."""
+    page = Image.new("RGB", (800, 128), "white")
+    page.paste(upright(0, 400, 100), (200, 20))
+    for image in (page, upright(0, 800, 600)):
+        data = encoded(image, "JPEG", quality=88, progressive=True)
+        best = encoded(image, "JPEG", quality=88, optimize=True)
+        assert len(spliced(data, soft((700, 90, 40, 20)))) < 1.1 * len(best)
+
+
 @needs_library
 @pytest.mark.parametrize("kind", ["4:4:4", "4:2:0", "restart markers", "progressive"])
 def test_images_are_marks_too(kind: str) -> None:
@@ -391,6 +417,9 @@ def refusals() -> Iterator[tuple[str, bytes]]:
     yield "scans", steps[:-2] + steps[last:]
     yield "too early", steps[: len(steps) // 2]
     yield "damaged", steps[:-2] + b"hidden text\xff\xd9"
+    sides, large = (struct.pack(">HH", side[1], side[0]) for side in (SIZE, (8000, 6000)))
+    yield "too early", steps.replace(sides, large, 1)
+    yield "large", steps.replace(sides, large, 1) + bytes(300_000)
     yield "damaged", photo(progressive=True, restart_marker_blocks=5).replace(b"\xff\xd1", b"\xff\xd2", 1)
 
 
@@ -725,6 +754,32 @@ def test_blocks_are_made_of_what_lies_below(either: Either, order: str, orientat
 
 
 @needs_library
+def test_many_parts_that_overlap(either: Either) -> None:
+    """A hundred, each over most of the one before: each is computed once, or this ends by the sandbox's clock."""
+    places = [(20 + 6 * number, 15 + 4 * number, 96, 96) for number in range(100)]
+    data = jpeg(upright(0, 1600, 1200), 1, subsampling="4:4:4")
+    one, other = either(data, chain(pixelate(*places)))
+    assert inside(changed(opened(data), shown(one)), (16, 8, 712, 512)), "decoded, and not spliced"
+    assert likeness(shown(one), shown(other)) >= 0.97
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("places", "reason"),
+    [
+        ([(0, 0, 150, 60)], "too much"),
+        ([(x, y, 4, 4) for x in range(0, 120, 8) for y in range(0, 80, 8)], "too many"),
+    ],
+)
+def test_what_will_be_refused_is_not_decoded(places: list[tuple[int, int, int, int]], reason: str) -> None:
+    """More than half of the picture, and more parts than the library takes."""
+    edits = [Coarse(Region(*place), 2) for place in places]
+    refused = splice.splice(photo(), Size(*SIZE), edits, io.BytesIO(), decode=lambda: pytest.fail("decoded"))
+    assert isinstance(refused, Refused)
+    assert reason in refused.reason
+
+
+@needs_library
 def test_order_matters(either: Either) -> None:
     """White below is mixed into its block; white on top is white."""
     flat = encoded(Image.new("RGB", (160, 112), (60, 60, 60)), "JPEG", quality=95, subsampling="4:4:4")
@@ -789,5 +844,6 @@ def test_nothing_below_the_blocks_is_decoded() -> None:
             with pytest.raises(pyvips.Error):
                 pictures.decode(half, header).frames[0].avg()
     assert isinstance(mark, Mark)
-    expected = Coarse(mark.region, 8).mark(vips(opened(data)))
+    where = Coarse(mark.region, 8)
+    expected = where.mark(where.blocks(where.region.of(vips(opened(data)))))
     assert mark == expected
