@@ -2,7 +2,8 @@
 //!
 //! A JPEG's pixels are a stream of Huffman codes, block after block of 8 × 8 samples. To lay a mark over a corner, only
 //! the blocks under it have to be decoded, blended and coded again, by the file's own tables. Every other bit is copied,
-//! so the rest of the picture stays what it was, to the last bit, and takes hardly any time.
+//! so the rest of the picture stays what it was, to the last bit, and takes hardly any time. A progressive JPEG tells each
+//! coefficient in several places: all are read, and written again with the same values as a sequential file.
 //!
 //! [`splice()`] is the whole of it. It holds no state, reads no file, and does not know who calls; [`boundary`] is
 //! the C interface, and the only place with `unsafe` in it. What it can not do it refuses, with a [`Refusal`], before

@@ -2,7 +2,8 @@
 
 use super::bits::{PADDING, Writer, count_full};
 use super::header::Header;
-use super::huffman::{Recoder, Recoding, Table, filled, write_ac, write_dc};
+use super::huffman::{Table, filled, write_ac, write_dc};
+use super::recoding::{Recoder, Recoding};
 use super::refusal::Refusal;
 use super::scan::{Edit, Interval, Walk, slots};
 

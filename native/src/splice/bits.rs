@@ -2,6 +2,10 @@
 
 use super::refusal::Refusal;
 
+/// The first of the eight restart markers, and the marker at the end of the picture.
+pub const RESTART: u8 = 0xD0;
+pub const END: u8 = 0xD9;
+
 /// Bytes of zeros behind unstuffed data, so that a whole window can be read at its last bit.
 pub const PADDING: usize = 16;
 

@@ -7,13 +7,13 @@ use super::refusal::Refusal;
 const NEAR: u32 = 12;
 
 /// Bits that a leap over several coefficients is looked up by.
-const FAR: u32 = 12;
+pub const FAR: u32 = 12;
 
 /// What a leap adds to the number of coefficients when it ends the block.
 const ENDS: usize = 128;
 
 /// What it adds where it can not tell: more than there are, and less than ENDS.
-const UNKNOWN: u16 = 64;
+pub const UNKNOWN: u16 = 64;
 
 /// What the next FAR bits mean as a run of whole symbols: bits << 8 | coefficients.
 pub type Ahead = [u16; 1 << FAR];
@@ -65,7 +65,8 @@ pub const MAX_DC: u32 = 11;
 pub const MAX_AC: u32 = 10;
 
 const END_OF_BLOCK: u8 = 0x00;
-const SIXTEEN_ZEROS: u8 = 0xF0;
+/// As many zeros, and no value.
+pub const SIXTEEN_ZEROS: u8 = 0xF0;
 
 /// One table, ready to decode and to encode.
 #[derive(Clone)]
@@ -132,7 +133,7 @@ impl Table {
 
     /// What the next bits mean as a run of whole symbols, up to one that `stops`. The bits of the last value may lie
     /// beyond them.
-    fn look_ahead(&self, stops: impl Fn(u8) -> bool) -> Box<Ahead> {
+    pub fn look_ahead(&self, stops: impl Fn(u8) -> bool) -> Box<Ahead> {
         let mut far = Box::new([UNKNOWN; 1 << FAR]);
         for window in 0..1u32 << FAR {
             let (mut bits, mut coefficients) = (0u32, 0usize);
@@ -197,6 +198,11 @@ impl Table {
             }
         }
         Err(Refusal::Damaged)
+    }
+
+    /// The code of a symbol, and its length: 0 if it has none.
+    pub fn code(&self, symbol: u8) -> (u16, u8) {
+        (self.codes[usize::from(symbol)], self.lengths[usize::from(symbol)])
     }
 
     /// How many bits its code for the symbol has, 0 if it has none.
@@ -397,95 +403,6 @@ pub fn write_ac(writer: &mut Writer, block: &[i16; 64], filled: u64, ac: &Table)
     each_ac(block, filled, |symbol, bits, size| ac.write(writer, symbol, bits, size))
 }
 
-/// How a table's codes are taken over into another one: as they are, but for the symbols whose codes are others there.
-pub struct Recoding<'a> {
-    old: &'a Table,
-    new: &'a Table,
-    other: [bool; 256],
-    far: Box<Ahead>,
-}
-
-impl<'a> Recoding<'a> {
-    /// From one table to another that has all of its symbols.
-    pub fn new(old: &'a Table, new: &'a Table, ac: bool) -> Self {
-        let other = std::array::from_fn(|symbol| {
-            (old.codes[symbol], old.lengths[symbol]) != (new.codes[symbol], new.lengths[symbol])
-        });
-        let far = if ac { old.look_ahead(|symbol| other[usize::from(symbol)]) } else { Box::new([UNKNOWN; 1 << FAR]) };
-        Recoding { old, new, other, far }
-    }
-}
-
-/// Bits on their way into a new file, most of them as they are: those from `copied` on are not yet written.
-pub struct Recoder<'a, 'b> {
-    pub bytes: &'a [u8],
-    pub bit: usize,
-    pub copied: usize,
-    pub writer: Writer<'b>,
-}
-
-impl Recoder<'_, '_> {
-    /// Write all bits before this place that are not written yet.
-    pub fn copy(&mut self, to: usize) -> Result<(), Refusal> {
-        self.writer.copy(self.bytes, self.copied, to)?;
-        self.copied = to;
-        Ok(())
-    }
-
-    /// Take over a block's DC difference.
-    #[inline(always)]
-    pub fn dc(&mut self, dc: &Recoding) -> Result<(), Refusal> {
-        let from = self.bit;
-        let word = window(self.bytes, from).ok_or(Refusal::Damaged)?;
-        let (symbol, length) = dc.old.symbol(word)?;
-        read_dc(self.bytes, &mut self.bit, dc.old)?;
-        if dc.other[usize::from(symbol)] {
-            self.replace(from, symbol, length, word, dc.new)?;
-        }
-        Ok(())
-    }
-
-    /// Take over a block's AC coefficients.
-    #[inline(always)]
-    pub fn ac(&mut self, ac: &Recoding) -> Result<(), Refusal> {
-        let mut place = Step::at(self.bit);
-        loop {
-            let after = step(self.bytes, place, &ac.far).ok_or(Refusal::Damaged)?;
-            if after.inside() {
-                place = after;
-                continue;
-            }
-            place = if after.ends() { after } else { self.one(place, ac)? };
-            if !place.inside() {
-                self.bit = place.bit();
-                return Ok(());
-            }
-        }
-    }
-
-    /// The one symbol at a place, which is rare, or has another code.
-    fn one(&mut self, place: Step, ac: &Recoding) -> Result<Step, Refusal> {
-        let word = window(self.bytes, place.bit()).ok_or(Refusal::Damaged)?;
-        let after = ac.old.closer(word, place)?;
-        let (symbol, length) = ac.old.symbol(word)?;
-        if ac.other[usize::from(symbol)] {
-            self.bit = after.bit();
-            self.replace(place.bit(), symbol, length, word, ac.new)?;
-        }
-        Ok(after)
-    }
-
-    /// Write the symbol at `from`, whose value ends at the bit we are at, by its new code.
-    fn replace(&mut self, from: usize, symbol: u8, length: u32, word: u64, new: &Table) -> Result<(), Refusal> {
-        self.copy(from)?;
-        let size = (self.bit - from) as u32 - length;
-        let value = if size == 0 { 0 } else { ((word << length) >> (64 - size)) as u32 };
-        new.write(&mut self.writer, symbol, value, size)?;
-        self.copied = self.bit;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::*;
@@ -540,50 +457,6 @@ pub mod tests {
             assert_eq!(skip_block(&bytes, &mut skipped, &dc, &ac), Ok(*difference));
             assert_eq!(read_block(&bytes, &mut read, &dc, &ac), Ok((*difference, *block)));
             assert_eq!(skipped, read);
-        }
-    }
-
-    /// The table with the codes of so many of its rarest symbols in another order.
-    fn shuffled(table: &Table, rarest: usize) -> Table {
-        let mut symbols = table.symbols.clone();
-        let from = symbols.len() - rarest;
-        symbols[from..].reverse();
-        Table::new(table.counts, &symbols, true).unwrap()
-    }
-
-    #[test]
-    fn blocks_are_taken_over_by_other_tables() {
-        let (dc, ac) = (table(false), table(true));
-        for (rarest, rarest_dc) in [(0, 0), (1, 0), (7, 2), (40, 12), (ac.symbols.len(), 0)] {
-            let (dc2, ac2) = (shuffled(&dc, rarest_dc), shuffled(&ac, rarest));
-            let mut seed = 1 + rarest as u32;
-            let blocks: Vec<_> = (0..1000).map(|_| block(&mut seed)).collect();
-            let coded = |dc: &Table, ac: &Table| {
-                let mut out = Vec::new();
-                let mut writer = Writer::new(&mut out);
-                for (difference, block) in &blocks {
-                    write_dc(&mut writer, *difference, dc).unwrap();
-                    write_ac(&mut writer, block, filled(block), ac).unwrap();
-                }
-                writer.finish();
-                out
-            };
-            let mut file = coded(&dc, &ac);
-            file.extend([0xFF, 0xD9]);
-            let mut bytes = Vec::new();
-            crate::splice::bits::unstuff(&file, 0, &mut bytes).unwrap();
-            bytes.resize(bytes.len() + PADDING, 0);
-
-            let (dcs, acs) = (Recoding::new(&dc, &dc2, false), Recoding::new(&ac, &ac2, true));
-            let mut out = Vec::new();
-            let mut recoder = Recoder { bytes: &bytes, bit: 0, copied: 0, writer: Writer::new(&mut out) };
-            for _ in &blocks {
-                recoder.dc(&dcs).unwrap();
-                recoder.ac(&acs).unwrap();
-            }
-            recoder.copy(recoder.bit).unwrap();
-            recoder.writer.finish();
-            assert_eq!(out, coded(&dc2, &ac2));
         }
     }
 

@@ -6,7 +6,7 @@ use super::refusal::Refusal;
 use std::ops::Range;
 
 /// The most layers in all.
-const MAX_LAYERS: usize = 64;
+const MAX_LAYERS: usize = 256;
 
 /// The most pixels a side of an MCU can have.
 const SIDE: usize = 32;
@@ -53,6 +53,8 @@ pub struct Marks<'a> {
 
 /// What the layers do to the pixels of one MCU: pixel × keep + add.
 pub struct Cover {
+    /// Nothing is laid over any of them.
+    clear: bool,
     keep: [f32; SIDE * SIDE],
     add: [[f32; SIDE * SIDE]; 3],
 }
@@ -129,44 +131,44 @@ impl<'a> Marks<'a> {
     /// What the layers do to an MCU. Beyond the picture's edges it is what they do at the edge: encoders fill up MCUs
     /// by repeating the last pixel.
     pub fn cover(&self, column: usize, row: usize, cover: &mut Cover) {
-        cover.keep.fill(1.0);
-        for plane in &mut cover.add {
-            plane.fill(0.0);
+        cover.clear = true;
+        cover.keep[..self.mcu_height * SIDE].fill(1.0);
+        for plane in cover.add.iter_mut().take(self.colours) {
+            plane[..self.mcu_height * SIDE].fill(0.0);
         }
         let (left, top) = (column * self.mcu_width, row * self.mcu_height);
         for layer in &self.layers {
-            if layer.columns.start >= left + self.mcu_width || layer.columns.end <= left.min(self.width - 1) {
-                continue;
-            }
-            for y in 0..self.mcu_height {
-                let line = (top + y).min(self.height - 1);
-                if !layer.rows.contains(&line) {
+            let columns = layer.columns.start.max(left)..layer.columns.end.min(left + self.mcu_width);
+            for line in layer.rows.start.max(top)..layer.rows.end.min(top + self.mcu_height) {
+                let first = (line - layer.rows.start) * layer.columns.len() + columns.start - layer.columns.start;
+                let Some(alphas) = layer.alpha.get(first..first + columns.len()) else { continue };
+                if alphas.iter().all(|&alpha| alpha == 0) {
                     continue;
                 }
-                let width = layer.columns.len();
-                let first = (line - layer.rows.start) * width;
-                let Some(alphas) = layer.alpha.get(first..first + width) else { continue };
-                for x in 0..self.mcu_width {
-                    let place = (left + x).min(self.width - 1);
-                    let Some(column) = place.checked_sub(layer.columns.start) else { continue };
-                    let Some(&alpha) = alphas.get(column) else { continue };
-                    let (at, alpha) = (y * SIDE + x, f32::from(alpha) / 255.0);
-                    cover.keep[at] *= 1.0 - alpha;
-                    for (plane, ink) in cover.add.iter_mut().zip(layer.ink(first + column)).take(self.colours) {
-                        plane[at] += (ink - plane[at]) * alpha;
+                cover.clear = false;
+                let start = (line - top) * SIDE + columns.start - left;
+                let here = start..start + alphas.len();
+                for (keep, &alpha) in cover.keep[here.clone()].iter_mut().zip(alphas) {
+                    *keep *= 1.0 - f32::from(alpha) / 255.0;
+                }
+                let Some(pixels) = layer.pixels else {
+                    for (plane, ink) in cover.add.iter_mut().zip(layer.ink).take(self.colours) {
+                        for (value, &alpha) in plane[here.clone()].iter_mut().zip(alphas) {
+                            *value += (ink - *value) * (f32::from(alpha) / 255.0);
+                        }
+                    }
+                    continue;
+                };
+                for ((at, &alpha), pixel) in here.zip(alphas).zip(pixels[3 * first..].chunks_exact(3)) {
+                    for (plane, ink) in cover.add.iter_mut().zip(ycc([pixel[0], pixel[1], pixel[2]])) {
+                        plane[at] += (ink - plane[at]) * (f32::from(alpha) / 255.0);
                     }
                 }
             }
         }
-    }
-}
-
-impl Placed<'_> {
-    /// The ink of a pixel.
-    fn ink(&self, pixel: usize) -> [f32; 3] {
-        match self.pixels.and_then(|pixels| pixels.get(3 * pixel..3 * pixel + 3)) {
-            Some(&[red, green, blue]) => ycc([red, green, blue]),
-            _ => self.ink,
+        if !cover.clear {
+            let (right, bottom) = (self.mcu_width.min(self.width - left), self.mcu_height.min(self.height - top));
+            cover.fill_up(right..self.mcu_width, bottom..self.mcu_height);
         }
     }
 }
@@ -174,31 +176,58 @@ impl Placed<'_> {
 impl Cover {
     /// For nothing yet.
     pub fn new() -> Self {
-        Cover { keep: [1.0; SIDE * SIDE], add: [[0.0; SIDE * SIDE]; 3] }
+        Cover { clear: true, keep: [1.0; SIDE * SIDE], add: [[0.0; SIDE * SIDE]; 3] }
+    }
+
+    /// Fill these columns and rows by repeating what lies before them.
+    fn fill_up(&mut self, columns: Range<usize>, rows: Range<usize>) {
+        for plane in std::iter::once(&mut self.keep).chain(&mut self.add) {
+            for line in plane.chunks_exact_mut(SIDE).take(rows.start) {
+                let last = line[columns.start - 1];
+                line[columns.clone()].fill(last);
+            }
+            for row in rows.clone() {
+                plane.copy_within((rows.start - 1) * SIDE..rows.start * SIDE, row * SIDE);
+            }
+        }
     }
 
     /// What happens to one block of a component: the `x`-th and `y`-th of it in the MCU, each sample of it standing
     /// for `wide` × `high` pixels. None if that is nothing.
     pub fn block(&self, component: usize, x: usize, y: usize, wide: usize, high: usize) -> Option<Blend> {
-        let plane = self.add.get(component)?;
-        let pixels = (wide * high) as f32;
-        let mut blend = Blend { keep: [[0.0; 8]; 8], add: [[0.0; 8]; 8] };
-        let mut any = false;
-        for row in 0..8 {
-            for column in 0..8 {
-                let (mut keep, mut add) = (0.0, 0.0);
-                for line in 0..high {
-                    let at = ((8 * y + row) * high + line) * SIDE + (8 * x + column) * wide;
-                    keep += self.keep.get(at..at + wide)?.iter().sum::<f32>();
-                    add += plane.get(at..at + wide)?.iter().sum::<f32>();
-                }
-                any |= keep != pixels;
-                blend.keep[row][column] = keep / pixels;
-                blend.add[row][column] = add / pixels;
+        if self.clear {
+            return None;
+        }
+        let means = match wide {
+            1 => means::<1>,
+            2 => means::<2>,
+            3 => means::<3>,
+            _ => means::<4>,
+        };
+        let keep = means(&self.keep, x, y, high)?;
+        if keep.iter().flatten().all(|&share| share == 1.0) {
+            return None;
+        }
+        Some(Blend { keep, add: means(self.add.get(component)?, x, y, high)? })
+    }
+}
+
+/// The means of `WIDE` × `high` pixels for each sample of a block.
+fn means<const WIDE: usize>(plane: &[f32; SIDE * SIDE], x: usize, y: usize, high: usize) -> Option<[[f32; 8]; 8]> {
+    let pixels = (WIDE * high) as f32;
+    let mut found = [[0.0; 8]; 8];
+    for (row, means) in found.iter_mut().enumerate() {
+        for line in 0..high {
+            let at = ((8 * y + row) * high + line) * SIDE + 8 * x * WIDE;
+            for (mean, part) in means.iter_mut().zip(plane.get(at..at + 8 * WIDE)?.chunks_exact(WIDE)) {
+                *mean += part.iter().sum::<f32>();
             }
         }
-        any.then_some(blend)
+        for mean in means {
+            *mean /= pixels;
+        }
     }
+    Some(found)
 }
 
 /// A colour in the terms of JFIF.

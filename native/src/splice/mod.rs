@@ -4,7 +4,8 @@
 //! - [`header`]: read what stands before the picture data, and refuse what can not be spliced
 //! - [`marks`]: which MCUs are touched, and what happens to their samples
 //! - [`scan`]: walk over the data; decode and blend the blocks under the marks; note what to replace
-//! - [`huffman`], [`bits`], [`blocks`]: codes, bits, cosine transforms; [`codes`]: the best ones for given symbols
+//! - [`huffman`], [`bits`], [`blocks`]: codes, bits, cosine transforms; [`codes`]: the best ones for given symbols;
+//!   [`recoding`]: those of one table taken over into another
 //! - [`assemble`]: write the new file
 //! - [`progressive`]: all of this for files that tell each coefficient bit by bit
 
@@ -17,6 +18,7 @@ mod huffman;
 mod index;
 pub mod marks;
 mod progressive;
+mod recoding;
 pub mod refusal;
 mod scan;
 

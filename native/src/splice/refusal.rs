@@ -34,11 +34,13 @@ pub enum Refusal {
     Memory = 14,
     /// A mistake in this library, caught at its border.
     Internal = 15,
+    /// A progressive file whose coefficients would take too much memory.
+    Large = 16,
 }
 
 impl Refusal {
     /// Every reason there is.
-    pub const ALL: [Refusal; 15] = [
+    pub const ALL: [Refusal; 16] = [
         Refusal::NotAJpeg,
         Refusal::NotSequential,
         Refusal::Arithmetic,
@@ -54,6 +56,7 @@ impl Refusal {
         Refusal::Range,
         Refusal::Memory,
         Refusal::Internal,
+        Refusal::Large,
     ];
 
     /// The reason in a few words, ended by a zero byte as C wants it.
@@ -74,6 +77,7 @@ impl Refusal {
             Refusal::Range => c"its values are out of range",
             Refusal::Memory => c"memory ran out",
             Refusal::Internal => c"a mistake in the accelerator",
+            Refusal::Large => c"it is progressive and large",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The walk over the picture data: which bits are to be replaced, and by what.
 
-use super::bits::{self, PADDING};
+use super::bits::{self, END, PADDING, RESTART};
 use super::blocks;
 use super::header::Header;
 use super::huffman::{Table, filled, read_block, read_dc, skip_block, symbols_of};
@@ -8,9 +8,6 @@ use super::index::{self, Point};
 use super::marks::{Cover, Marks};
 use super::refusal::Refusal;
 use std::ops::Range;
-
-const RESTART: u8 = 0xD0;
-const END: u8 = 0xD9;
 
 /// Edited blocks that are held in memory, at the most: 64 MB of them.
 const MAX_EDITED: usize = 500_000;

@@ -1,6 +1,6 @@
 //! Progressive files (ITU T.81, annex G): each scan tells a part of the coefficients, so no block can be replaced in
 //! one place. All coefficients are read, those of the blocks under the marks are changed, and all are written as one
-//! sequential scan with the best codes for it: the same values, as many bytes but for some in a hundred, in less time.
+//! sequential scan with codes made for it: the same values, in about as many bytes and in less time.
 
 mod read;
 mod write;
@@ -22,9 +22,6 @@ const MAX_SCANS: usize = 40;
 /// The highest bit that a scan may end at: from there on, no value outgrows what a sequential file can hold. The standard
 /// lets scans end at 13 (G.1.1.1.1); encoders go to 3.
 const MAX_LOW: u32 = 9;
-
-/// The AC symbol of as many zeros, and no value.
-const SIXTEEN_ZEROS: u8 = 0xF0;
 
 /// What one scan tells: of these components, the bits from `high` down to `low` of the coefficients `first..=last`.
 pub struct Scan {
@@ -171,7 +168,7 @@ impl Plane {
     fn all(header: &Header) -> Result<Vec<Self>, Refusal> {
         let (across, down) = header.mcus();
         if across * down * header.blocks() > MAX_BLOCKS {
-            return Err(Refusal::Area);
+            return Err(Refusal::Large);
         }
         let plane = |part: &Component| {
             let (stride, rows) = (across * part.across, down * part.down);

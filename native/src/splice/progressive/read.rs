@@ -1,13 +1,10 @@
 //! Coefficients out of scans (G.2).
 
-use super::super::bits::{self, PADDING, window};
+use super::super::bits::{self, END, PADDING, RESTART, window};
 use super::super::header::{Header, Told, huffman_tables, marker, segment, told};
-use super::super::huffman::{MAX_AC, MAX_DC, Table, extended};
+use super::super::huffman::{MAX_AC, SIXTEEN_ZEROS, Table, extended, read_dc};
 use super::super::refusal::Refusal;
-use super::{MAX_SCANS, Plane, SIXTEEN_ZEROS, Scan, band, sides};
-
-const RESTART: u8 = 0xD0;
-const END: u8 = 0xD9;
+use super::{MAX_SCANS, Plane, Scan, band, sides};
 
 /// The largest DC and AC coefficients that a sequential file can hold.
 const MOST_DC: i64 = 2047;
@@ -18,6 +15,11 @@ const NOTHING: u32 = u32::MAX;
 
 /// Read all scans. What libjpeg warns of is refused, and files that do not tell everything, and nothing twice.
 pub fn read(file: &[u8], header: &Header) -> Result<Vec<Plane>, Refusal> {
+    // Each block's DC takes a bit at the least: a file with too few bytes needs no memory.
+    let (across, down) = header.mcus();
+    if file.len().saturating_sub(header.data) < across * down * header.blocks() / 8 {
+        return Err(Refusal::Truncated);
+    }
     let mut planes = Plane::all(header)?;
     let mut known = vec![[NOTHING; 64]; planes.len()];
     let mut tables = header.told.clone();
@@ -165,13 +167,9 @@ impl Reader<'_> {
     }
 
     fn dc(&mut self, component: usize, block: &mut [i16; 64]) -> Result<(), Refusal> {
-        let (size, word) = self.symbol(component)?;
-        let size = u32::from(size);
-        if size > MAX_DC {
-            return Err(Refusal::Damaged);
-        }
-        self.bit += size as usize;
-        let value = self.predicted[component].wrapping_add(extended(word, size));
+        let table = self.tables[component].as_ref().ok_or(Refusal::Tables)?;
+        let difference = read_dc(&self.bytes, &mut self.bit, table)?;
+        let value = self.predicted[component].wrapping_add(difference);
         self.predicted[component] = value;
         block[0] = whole(value, self.scan.low, MOST_DC)?;
         Ok(())
