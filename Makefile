@@ -118,8 +118,8 @@ bench-engine: $(READY) $(NATIVE) ## Measure the engine job by job beside Pillow,
 bench-aws: $(READY) $(NATIVE) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way
 	PYTHONPATH=. $(BIN)/python benchmarks/aws.py
 
-profile: $(READY) $(NATIVE) $(PROFILE_READY) ## Show where the time of a job goes: a table and a flame graph; needs Linux and root
-	$(BIN)/python benchmarks/profiling.py $(PROFILE)/bin/py-spy
+profile: $(READY) $(NATIVE) $(PROFILE_READY) $(EMULATOR_READY) ## Show where the time of a job goes: tables and flame graphs; needs Linux and root
+	PYTHONPATH=. $(BIN)/python benchmarks/profiling.py $(PROFILE)/bin/py-spy
 
 load: $(READY) ## 1,000 and 10,000 jobs from 64 clients: all ended, none lost, memory, p99
 	$(BIN)/python benchmarks/load.py 1000 10000

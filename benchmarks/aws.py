@@ -85,9 +85,9 @@ class Running:
 
 
 @contextmanager
-def ours() -> Iterator[Running]:
-    """Safelight, by its own command."""
-    with servers.emulator() as endpoint:
+def ours(**environ: str) -> Iterator[Running]:
+    """Safelight, by its own command. `environ` is set for its functions."""
+    with servers.emulator(**environ) as endpoint:
         account = Emulated(endpoint)
         with deployed(account, MaxWorkers=str(WORKERS)) as stack:
             yield Running(account, stack.api, stack.outputs["JobsTableName"])
