@@ -86,7 +86,7 @@ JOBS = jobs()
 @pytest.mark.timeout(300)
 @SCHEMA.parametrize()
 @settings(
-    max_examples=30,
+    max_examples=10,
     derandomize=True,
     deadline=None,
     database=None,
