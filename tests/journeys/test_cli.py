@@ -297,6 +297,16 @@ def test_recipes(tmp_path: Path) -> None:
     assert (both.returncode, both.stdout) == (1, safelight("recipe", "lint", good).stdout + done.stdout)
     lines = safelight("recipe", "lint", good, bad, "--json").stdout.splitlines()
     assert [json.loads(each)["good"] for each in lines] == [True, False]
+    gone = tmp_path / "gone.yaml"
+    told = safelight("recipe", "lint", gone, bad, good)
+    assert (told.returncode, told.stderr) == (2, "")
+    assert told.stdout.splitlines()[0].startswith(f"wrong  {gone}: The file can not be read: No such file")
+    assert told.stdout.splitlines()[1:] == [line, *safelight("recipe", "lint", good).stdout.splitlines()]
+    told = safelight("recipe", "lint", gone, tmp_path, good, "--json")
+    told_of = [json.loads(each) for each in told.stdout.splitlines()]
+    assert (told.returncode, told.stderr) == (2, "")
+    assert [each["file"] for each in told_of] == [str(gone), str(tmp_path), str(good)]
+    assert [(each["good"], len(each["mistakes"])) for each in told_of] == [(False, 1), (False, 1), (True, 0)]
     done = safelight("render", good, "--recipe", bad)
     assert (done.returncode, f"{bad}: outputs.web.format" in done.stderr) == (1, True)
     assert json.loads(safelight("recipe", "schema").stdout)["$schema"].endswith("2020-12/schema")

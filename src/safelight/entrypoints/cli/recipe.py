@@ -149,7 +149,7 @@ def show(name: str, /, *, api: AnApi = None, key: Key = None, as_json: AsJson = 
 
 @recipe.command
 def lint(files: Annotated[list[Path], Parameter(negative="")], /, *, as_json: AsJsonLines = False) -> int:
-    """Check recipe files: exit code 0, or 1 and every place that is wrong.
+    """Check recipe files: exit code 0, or 1 and every place that is wrong, or 2 if one of them can not be read.
 
     Parameters
     ----------
@@ -162,19 +162,23 @@ def lint(files: Annotated[list[Path], Parameter(negative="")], /, *, as_json: As
 def _lint(file: Path, *, as_json: bool) -> int:
     from safelight import config, recipes
 
-    wrong = recipes.mistakes(_read(file), config.load().assets)
+    assets = config.load().assets
+    try:
+        text = file.read_bytes()
+        wrong = [mistake.message for mistake in recipes.mistakes(text, assets)]
+        code = 1 if wrong else 0
+    except OSError as error:  # a mistake of this file: the others are checked all the same
+        text, wrong, code = b"", [f"The file can not be read: {error.strerror}."], 2
     if as_json:
-        document = {"file": str(file), "good": not wrong, "mistakes": [mistake.message for mistake in wrong]}
-        say_json(document, whole=False)
-        return 1 if wrong else 0
-    for mistake in wrong:
-        say(f"{paint('wrong', RED)}  {file}: {mistake.message}")
-    if wrong:
-        return 1
-    found = _parse(file)
-    steps = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}"
-    say(f"{paint('ok', GREEN)}  {file}: {steps}, outputs {', '.join(found.outputs)}")
-    return 0
+        say_json({"file": str(file), "good": not wrong, "mistakes": wrong}, whole=False)
+        return code
+    for message in wrong:
+        say(f"{paint('wrong', RED)}  {file}: {message}")
+    if not wrong:
+        found = recipes.parse(text, assets)
+        steps = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}"
+        say(f"{paint('ok', GREEN)}  {file}: {steps}, outputs {', '.join(found.outputs)}")
+    return code
 
 
 @recipe.command
