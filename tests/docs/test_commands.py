@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
-from tests.journeys.serving import READY, environment, image, until
+from tests.journeys.serving import READY, Server, environment, image, until
 from tests.support import pages, servers
 from tests.support.pages import SHELL, Block, Shell
 from tests.support.stack import ARCHITECTURE, Emulated, fetched, runtime
+
+from safelight.errors import NotAuthenticated
 
 EVERY = {page: pages.blocks(page) for page in pages.pages()}
 AWS = ("docs/how-to/aws.md",)
@@ -108,6 +110,39 @@ def test_the_commands_of_a_page(page: str, tmp_path: Path) -> None:
         except AssertionError as error:
             error.add_note(f"--- the server:\n{here.log()}")
             raise
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
+def test_the_steps_with_curl_end_with_what_is_refused(page: str, tmp_path: Path) -> None:
+    """As a script they show why, and neither go on nor wait for what can not come."""
+    steps = "".join(b.text for b in EVERY[page] if re.search(r"\b(curl|ask) ", b.text))
+    assert "field() {" in steps
+    assert "-o finished.jpg" in steps
+    (tmp_path / "beach.jpg").write_bytes(image())
+
+    def ends(api: str) -> str:
+        script = tmp_path / "steps.sh"
+        script.write_text(steps.replace("http://127.0.0.1:8000", api), encoding="utf-8")
+        done = subprocess.run(
+            ["sh", script.name],
+            cwd=tmp_path,
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=20,
+        )
+        assert done.returncode != 0, done.stdout
+        assert "COMPLETED" not in done.stdout
+        return done.stdout
+
+    port = servers.free_port()
+    assert f"127.0.0.1 port {port}" in ends(f"http://127.0.0.1:{port}")
+    with Server(tmp_path / "closed", auth="apikey") as server:
+        assert NotAuthenticated.code in ends(server.url)
+    with Server(tmp_path / "small", max_bytes="1kB") as server:
+        assert "EntityTooLarge" in ends(server.url)
 
 
 @pytest.mark.timeout(300)
