@@ -347,6 +347,21 @@ def test_a_length_over_the_limit_is_refused_unread(server: Server) -> None:
     assert server.left() == []
 
 
+def test_a_refusal_for_a_size_names_the_sizes(server: Server) -> None:
+    """As S3's does: what is allowed, and what came, where that is known before all of it has come."""
+
+    def sizes(response: httpx.Response) -> dict[str, int]:
+        assert response.status_code == 400
+        found = re.findall(r"<(ProposedSize|M\w+SizeAllowed)>(\d+)</\1>", response.text)
+        return {name: int(size) for name, size in found}
+
+    limited, form = server.link(max_bytes=1000), server.link(method="POST", size=10)
+    assert sizes(server.put(limited, bytes(2000))) == {"ProposedSize": 2000, "MaxSizeAllowed": 1000}
+    assert sizes(server.put(limited, iter([bytes(2000)]))) == {"MaxSizeAllowed": 1000}
+    assert sizes(post(server, form, bytes(11))) == {"MaxSizeAllowed": 10}
+    assert sizes(post(server, form, bytes(9))) == {"ProposedSize": 9, "MinSizeAllowed": 10}
+
+
 def test_a_client_that_asks_first_need_not_send(server: Server) -> None:
     """Expect: 100-continue gets the refusal instead of the permission."""
     headers = "Content-Length: 2000\r\nExpect: 100-continue"

@@ -1,5 +1,6 @@
 """S3's answers to wrong use: the statuses, codes and messages that clients of S3 already understand."""
 
+from collections.abc import Mapping
 from typing import Final
 from xml.sax.saxutils import escape  # nosec B406 # writes XML, and reads none
 
@@ -47,17 +48,25 @@ class S3Error(Exception):
     """A refusal in S3's words. Not a SafelightError: it never leaves the storage endpoint."""
 
     def __init__(
-        self, code: str, message: str | None = None, *, headers: dict[str, str] | None = None
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        headers: dict[str, str] | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         self.code = code
         self.status, standard = _ANSWERS[code]
         self.message = message or standard
         self.headers = headers or {}
+        self.details = {name: str(value) for name, value in (details or {}).items()}
+        """What S3 tells besides, each in an element of its own."""
         super().__init__(f"{self.status} {code}: {self.message}")
 
     def body(self, key: str, request_id: str) -> bytes:
         """The XML document."""
-        return document("Error", Code=self.code, Message=self.message, Key=key, RequestId=request_id)
+        said = {"Code": self.code, "Message": self.message, **self.details}
+        return document("Error", **said, Key=key, RequestId=request_id)
 
 
 def document(root: str, **elements: str) -> bytes:

@@ -87,7 +87,8 @@ class Upload(Generic[T]):
         """Take a piece. Raise S3Error once it is larger than allowed."""
         self.bytes += len(piece)
         if self.bytes > self._limit:
-            raise S3Error("EntityTooLarge")
+            # How large the rest would have been, only a declared length tells: that is looked at before all else.
+            raise S3Error("EntityTooLarge", details={"MaxSizeAllowed": self._limit})
         self._pieces.append(piece)
         self._held += len(piece)
         if self._held >= _HELD_BYTES or len(self._pieces) >= _HELD_PIECES:
@@ -165,7 +166,7 @@ class Uploads:
         if length is None and "transfer-encoding" not in request.headers:
             raise S3Error("MissingContentLength")
         if length is not None and length > limit:
-            raise S3Error("EntityTooLarge")
+            raise S3Error("EntityTooLarge", details={"ProposedSize": length, "MaxSizeAllowed": limit})
         if permit.part is not None:
             upload, number = permit.part
             sink = partial(self._multiparts.writer, request.key, upload, number)
@@ -192,7 +193,7 @@ class Uploads:
         try:
             await form.file(upload)
             if upload.bytes < low:
-                raise S3Error("EntityTooSmall")
+                raise S3Error("EntityTooSmall", details={"ProposedSize": upload.bytes, "MinSizeAllowed": low})
             info = await upload.finish()
         except BaseException:
             upload.abandon()
