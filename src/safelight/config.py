@@ -175,7 +175,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     formats: Formats = FORMATS
     """What an upload may be, as its bytes show: any of `jpeg`, `png`, `webp`, `gif`, `avif`, `tiff` and `heic`. Of a
-    TIFF the first page is drawn, of a HEIC the primary picture; HEIC needs `pip install 'safelight[heic]'`."""
+    TIFF the first page is drawn, of a HEIC the primary picture; HEIC needs the extra `heic`, as in
+    `pip install 'path/to/clone[heic]'`."""
 
     max_pixels: Count = 64_000_000
     """The most pixels of an image: width × height × frames."""
