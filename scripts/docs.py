@@ -104,7 +104,8 @@ def error_codes() -> Iterator[str]:
     )
     yield "## Of attempts"
     yield ""
-    yield "Nothing proves the file guilty: the job is tried again, and FAILED with this when its attempts are used up."
+    yield "Nothing proves the file guilty: the job is tried again, and FAILED with this when its attempts are used up"
+    yield "(`SAFELIGHT_MAX_ATTEMPTS`, 5), or when two in a row were `render_timed_out` or `render_crashed`."
     yield from table(("code", "meaning"), _codes(errors.AttemptError))
     yield "## Of webhooks"
     yield ""

@@ -231,7 +231,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long after the upload URL's end a job still waits before it is EXPIRED."""
 
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=20)] = 5
-    """How often a job is tried before it is FAILED."""
+    """How often a job is tried before it is FAILED. Two attempts in a row whose rendering crashed or timed out are
+    enough, too."""
 
     max_queue: Count = 100_000
     """With more messages than this in the queue, POST /uploads answers 503 and asks to come back."""

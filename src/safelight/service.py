@@ -78,7 +78,7 @@ DELETED_KEPT: Final = 24 * 60 * MINUTE
 """How long it is remembered that a job was deleted, so that deleting it twice gives the same answer."""
 
 SUSPICIOUS: Final = frozenset({RenderTimedOut.code, RenderCrashed.code})
-"""Ends of an attempt that the file may well have caused: such a job is tried once more, not five times."""
+"""Ends of an attempt that the file may well have caused: two of them in a row fail the job."""
 
 
 DELETED: Final = "deleted"
