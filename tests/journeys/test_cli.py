@@ -25,6 +25,11 @@ from tests.journeys.serving import (
 )
 
 NOBODY = "http://127.0.0.1:9"
+IMPATIENT = [
+    *(COMMAND[0], "-c"),
+    "from safelight.client import http; http.PATIENCE = 2; from safelight.entrypoints.cli import main; main()",
+]
+"""The command line that waits two seconds for a server that was there."""
 
 
 @pytest.fixture
@@ -117,7 +122,7 @@ def one_at_a_time(folder: Path, count: int) -> list[Path]:
 def test_a_server_that_goes_away(tmp_path: Path) -> None:
     """Every file is told, and for those that were sent, which job they are; then how many failed: exit code 1."""
     files = one_at_a_time(tmp_path, 6)
-    command = [*COMMAND, "upload", *map(str, files), "--out", str(tmp_path / "out"), "--api"]
+    command = [*IMPATIENT, "upload", *map(str, files), "--out", str(tmp_path / "out"), "--api"]
     with (
         Server(tmp_path / "data", "--workers", "1") as server,
         subprocess.Popen(

@@ -1,9 +1,11 @@
 """One exchange over HTTP: patient with what passes by itself, exact about what does not.
 
 Connection errors and 429, 500, 502, 503 and 504 are tried again with growing, jittered pauses, or after the time
-that Retry-After asks for. A server that has never answered is not waited for: most likely it was not started.
+that Retry-After asks for. A server that has answered before is waited for until a restart would be over. One that
+never has is not: most likely it was not started.
 """
 
+import itertools
 import random
 import re
 import time
@@ -20,7 +22,13 @@ from safelight.client.errors import ClientError, Refused, Unreachable
 from safelight.errors import ConfigurationError
 
 ATTEMPTS: Final = 5
+PATIENCE: Final = 90.0
+"""Seconds for which a server that has answered before is asked again: an update and its restart take a minute."""
+ASK_EVERY: Final = 5.0
+"""The longest pause of our own between two tries, in seconds: who waits for a restart wants to notice its end."""
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
+AWAY: Final = frozenset({502, 503, 504})
+"""What is said instead of a server that is being restarted, by itself or by a proxy before it."""
 LONGEST_PAUSE: Final = 30.0
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 # Many files at once each hold a connection open while they wait; none of them may starve an upload.
@@ -37,7 +45,12 @@ class Http:
     """HTTP with one Safelight, and with the storage that its URLs point to."""
 
     def __init__(
-        self, api: str, transport: httpx.BaseTransport | None = None, *, key: str | None = None
+        self,
+        api: str,
+        transport: httpx.BaseTransport | None = None,
+        *,
+        key: str | None = None,
+        patience: float | None = None,
     ) -> None:
         if not api.startswith(("http://", "https://")):
             raise ConfigurationError(
@@ -49,6 +62,7 @@ class Http:
             )
         self.api = api.rstrip("/")
         self._key = key or None
+        self._patience = PATIENCE if patience is None else patience
         self._client = httpx.Client(
             timeout=TIMEOUT,
             limits=LIMITS,
@@ -57,34 +71,52 @@ class Http:
             # A proxy that the environment names can not reach this machine's own loopback.
             mounts=None if transport else dict.fromkeys(LOOPBACK),
         )
-        self._met = False
+        self._met: set[bytes] = set()
+        """The hosts that have answered: the API's, and that of the storage."""
 
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
 
-    def call(self, method: str, url: str, request: Request = dict) -> httpx.Response:
+    def call(
+        self, method: str, url: str, request: Request = dict, *, within: float = float("inf")
+    ) -> httpx.Response:
         """Send a request, again if need be, and return a good answer (2xx or 304).
 
-        Raise Unreachable or Refused. `url` may be a path of the API.
+        Raise Unreachable or Refused. `url` may be a path of the API. `within` bounds the patience, in seconds.
         """
-        for attempt in range(1, ATTEMPTS + 1):
+        start = time.monotonic()
+        host = httpx.URL(self.url(url)).netloc
+        for attempt in itertools.count(1):
             pause = backoff(attempt)
             try:
                 response = self._client.request(method, self.url(url), **self._keyed(url, request()))
             except httpx.TransportError as error:
-                absent = (
-                    isinstance(error, httpx.ConnectError) and not self._met
-                )  # waiting would only hide that
-                if attempt == ATTEMPTS or absent:
+                # Waiting would only hide that nobody listens.
+                absent = isinstance(error, httpx.ConnectError) and attempt == 1 and not self._met
+                if absent or self._given_up(host, attempt, start, within):
                     raise self.lost(url) from error
             else:
-                self._met = True
-                if not passes(response) or attempt == ATTEMPTS:
+                if not passes(response):
+                    self._met.add(host)
+                    return checked(response)
+                here = response.status_code not in AWAY
+                if (here and attempt >= ATTEMPTS) or self._given_up(host, attempt, start, within):
                     return checked(response)
                 pause = max(pause, retry_after(response))
-            time.sleep(min(pause, LONGEST_PAUSE))
+            time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
+
+    def _given_up(self, host: bytes, attempt: int, start: float, within: float) -> bool:
+        """Whether enough tries were made, and a server that was there has been waited for long enough."""
+        waited = time.monotonic() - start
+        if attempt < ATTEMPTS:
+            return False
+        if waited >= self._patience:
+            self._met.discard(
+                host
+            )  # it is gone: what is asked next, about other files, does not wait as long
+        return host not in self._met or waited >= within
 
     def ask(self, answer: type[Answer], method: str, path: str, request: Request = dict) -> Answer:
         """Call the API and decode its answer."""
@@ -105,7 +137,8 @@ class Http:
     def stream(self, url: str, **request: Any) -> Iterator[httpx.Response]:
         """GET an answer piece by piece, once; whatever its status. httpx.TransportError passes."""
         with self._client.stream("GET", self.url(url), **self._keyed(url, request)) as response:
-            self._met = True
+            if not passes(response):
+                self._met.add(response.url.netloc)
             yield response
 
     def url(self, url: str) -> str:
@@ -146,8 +179,8 @@ def checked(response: httpx.Response) -> httpx.Response:
 
 
 def backoff(attempt: int) -> float:
-    """Seconds before the next try: 0.25, 0.5, 1, 2 … each ± 20 %."""
-    return 0.25 * 2.0 ** (attempt - 1) * random.uniform(0.8, 1.2)
+    """Seconds before the next try: 0.25, 0.5, 1, 2 … to 5, each ± 20 %."""
+    return min(0.25 * 2.0 ** min(attempt - 1, 10), ASK_EVERY) * random.uniform(0.8, 1.2)
 
 
 def retry_after(response: httpx.Response) -> float:

@@ -31,16 +31,21 @@ MULTIPART_FROM: Final = 16_000_000
 
 
 class Client:
-    """A Safelight at an address. `key` is the API key, or the token, to send where it asks for one."""
+    """A Safelight at an address. `key` is the API key, or the token, to send where it asks for one.
+
+    A server that has answered before and does not any more is asked again for `patience` seconds: by default long
+    enough for a restart. One that never has is not waited for.
+    """
 
     def __init__(
         self,
         api: str = DEFAULT_API,
         *,
         key: str | None = None,
+        patience: float | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._http = Http(api, transport, key=key)
+        self._http = Http(api, transport, key=key, patience=patience)
         self.api = self._http.api
         self.webhooks = Webhooks(self._http)
         """Who is told when something has happened."""

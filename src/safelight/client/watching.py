@@ -76,7 +76,7 @@ class Watch:
 
     def _look(self) -> Iterator[Status]:
         headers = {"If-None-Match": self._etag} if self._etag else {}
-        response = self._http.call("GET", self._path, lambda: {"headers": headers})
+        response = self._http.call("GET", self._path, lambda: {"headers": headers}, within=self._left())
         self._etag = response.headers.get("etag", "")
         self._pause = retry_after(response) or 1.0
         if response.status_code != httpx.codes.NOT_MODIFIED:

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -73,9 +76,11 @@ GRANT = {"jobId": "j", "uploadUrl": f"{API}/files/a.jpg?signed", "uploadHeaders"
 
 @pytest.fixture(autouse=True)
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were asked for; none is made."""
+    """The pauses that were asked for; none is made, and the clock shows that they were."""
     made: list[float] = []
+    real = time.monotonic
     monkeypatch.setattr("time.sleep", made.append)
+    monkeypatch.setattr("time.monotonic", lambda: real() + sum(made))
     return made
 
 
@@ -175,6 +180,114 @@ def test_nobody_there(pauses: list[float]) -> None:
     with restarted.client() as client:
         assert client.job("j").refresh().status.status == "COMPLETED"
     assert len(pauses) == 1
+
+
+class Listener:
+    """A server of jobs on a real socket, which a restart takes away."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self._server: ThreadingHTTPServer | None = None
+
+    def start(self) -> None:
+        """Listen, where it listened before."""
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), _Jobs)
+        self.port = self._server.server_port
+        Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+class _Jobs(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = job("PROCESSING").content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    """A server that listens."""
+    server = Listener()
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_a_restart_is_outlasted(
+    listener: Listener, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that has answered before is asked again for a minute and longer, and soon after it is back."""
+
+    def pause(seconds: float) -> None:
+        before, now = sum(pauses), sum(pauses) + seconds
+        pauses.append(seconds)
+        if before < 60.0 <= now:
+            listener.start()
+
+    with Client(f"http://127.0.0.1:{listener.port}") as client:
+        waiting = client.job("j")
+        listener.stop()
+        monkeypatch.setattr("time.sleep", pause)
+        assert waiting.refresh().status.status == "PROCESSING"
+    assert 60.0 <= sum(pauses) < 60.0 + 1.2 * http.ASK_EVERY
+
+
+def test_patience_ends(listener: Listener, pauses: list[float]) -> None:
+    """What does not come back is told, and is then as one that never answered; how long that takes can be said."""
+    with Client(f"http://127.0.0.1:{listener.port}", patience=20.0) as client:
+        waiting = client.job("j")
+        listener.stop()
+        with pytest.raises(Unreachable):
+            waiting.refresh()
+        assert 20.0 <= sum(pauses) < 30.0
+        made = len(pauses)
+        with pytest.raises(Unreachable):
+            waiting.refresh()
+    assert len(pauses) == made
+
+
+def test_a_storage_that_never_answered(photo: Path, pauses: list[float]) -> None:
+    """Its address is wrong rather than its server away: that is told after five attempts."""
+    grant = GRANT | {"uploadUrl": "http://storage.test/a.jpg"}
+    refused = httpx.ConnectError("refused")
+    script = Script({"POST /uploads": httpx.Response(200, json=grant), "PUT /a.jpg": refused})
+    with script.client() as client, pytest.raises(Refused, match=r"storage at http://storage\.test does not"):
+        client.upload(photo)
+    assert len(script.seen) == 1 + http.ATTEMPTS
+
+
+def test_a_proxy_before_a_server_that_is_away(pauses: list[float]) -> None:
+    """Its 502 and 503 are what a restart looks like; an error of the server's own is told after five attempts."""
+    away = Script({"GET /jobs/j": [job(), *[httpx.Response(502)] * 12, job("PROCESSING")]})
+    with away.client() as client:
+        assert client.job("j").refresh().status.status == "PROCESSING"
+    broken = Script({"GET /jobs/j": [job(), *[httpx.Response(500)] * 12]})
+    with broken.client() as client, pytest.raises(Refused):
+        client.job("j").refresh()
+    assert len(broken.seen) == 1 + http.ATTEMPTS
+
+
+def test_waiting_for_a_job_ends_before_patience_does(pauses: list[float]) -> None:
+    """Who waits at most so long for a job waits no longer for its server."""
+    script = Script(
+        {
+            "GET /jobs/j/events": httpx.ConnectError("refused"),
+            "GET /jobs/j": [job("PENDING"), *[httpx.ConnectError("refused")] * 50],
+        }
+    )
+    with script.client() as client, pytest.raises(Unreachable):
+        client.job("j").wait(timeout=10.0)
+    assert sum(pauses) < 20.0
 
 
 def test_the_storage_says_no(photo: Path) -> None:
