@@ -142,7 +142,7 @@ def test_a_server_that_goes_away(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert len(lines) == failed + 1, said
     assert all("No Safelight answers" in line for line in lines[:-1])
-    assert any("is job " in line for line in lines[:-1])
+    assert any(re.search(r"is job (\S+): `safelight jobs save \1 --api ", line) for line in lines[:-1])
     assert lines[-1] == f"safelight: {failed} of 6 files failed."
 
 
@@ -169,7 +169,9 @@ def test_ctrl_c_while_files_are_under_way(tmp_path: Path) -> None:
         assert (process.returncode, lines[-1]) == (130, "safelight: Interrupted.")
         assert len(lines) > 1
         for line in lines[:-1]:
-            told = re.fullmatch(r"safelight: .*\.jpg: sent, and goes on as job (\S+)", line)
+            told = re.fullmatch(
+                r"safelight: .*\.jpg: sent, and goes on as job (\S+); `safelight jobs save .*", line
+            )
             assert told, line
             with client(server.url) as http:
                 assert wait(http, told[1])["status"] == "COMPLETED"
@@ -180,7 +182,34 @@ def test_upload_without_waiting(api: str, http: httpx.Client, photo: Path, tmp_p
     done = safelight("upload", photo, "--no-wait", "--json", "--api", api, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert wait(http, json.loads(done.stdout)["jobId"])["status"] == "COMPLETED"
-    assert saved(tmp_path) == ["beach.jpg"]
+    assert (done.stderr, saved(tmp_path)) == ("", ["beach.jpg"])
+    told = safelight("upload", photo, "--no-wait", settings={"api": api})
+    [job_id] = re.findall(r"PENDING as job (\S+)", told.stdout)
+    assert told.stderr == f"`safelight jobs save {job_id}` waits for it and saves its results.\n"
+    elsewhere = safelight("upload", photo, photo.parent, "--no-wait", "--api", api)
+    assert f"jobs save {job_id} --api {api}`" not in elsewhere.stderr
+    assert f" --api {api}`" in elsewhere.stderr
+
+
+def test_saving_the_results_of_jobs(api: str, http: httpx.Client, photo: Path, tmp_path: Path) -> None:
+    """What was sent before is waited for and saved as `upload` saves it; what has no results is told, with 1."""
+    made = [submit(http, photo.read_bytes(), filename="beach.jpg")]
+    done = safelight("jobs", "save", *made, "--api", api, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"✓ job {made[0]} → safelight-out/beach-main.jpg (")
+    assert saved(tmp_path / "safelight-out") == ["beach-main.jpg"]
+    made += [submit(http, b"not a picture", filename="bad.jpg"), "nobody-knows-it"]
+    done = safelight("jobs", "save", *made, *made, "--out", tmp_path / "out", "--json", "--api", api)
+    told = {result["jobId"]: result for result in map(json.loads, done.stdout.splitlines())}
+    assert {(each["file"], each["status"], (each["error"] or {}).get("code")) for each in told.values()} == {
+        ("beach.jpg", "COMPLETED", None),
+        ("bad.jpg", "FAILED", "type_not_allowed"),
+        (None, "FAILED", "job_not_found"),
+    }
+    assert told[made[0]]["outputs"][0]["path"] == str(tmp_path / "out/beach-main.jpg")
+    lines = done.stderr.splitlines()
+    assert "safelight: job nobody-knows-it: There is no job nobody-knows-it here. [job_not_found]" in lines
+    assert (done.returncode, lines[-1]) == (1, "safelight: 2 of 3 jobs failed.")
 
 
 def test_upload_with_a_recipe_file(api: str, photo: Path, tmp_path: Path) -> None:
@@ -343,7 +372,9 @@ def test_settings() -> None:
     assert "SAFELIGHT_DATA=safelight-data" in safelight("settings").stdout
 
 
-@pytest.mark.parametrize("words", [["jobs", "ls"], ["upload", "photo.jpg"], ["jobs", "watch", "x"]])
+@pytest.mark.parametrize(
+    "words", [["jobs", "ls"], ["upload", "photo.jpg"], ["jobs", "watch", "x"], ["jobs", "save", "x"]]
+)
 def test_nobody_answers(words: list[str], tmp_path: Path) -> None:
     """Where no server is, every command says so in one line, at once."""
     (tmp_path / "photo.jpg").write_bytes(image())

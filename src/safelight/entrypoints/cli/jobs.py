@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from safelight.entrypoints.cli.files import check_out
+from safelight.entrypoints.cli.following import AT_ONCE, Following
+from safelight.entrypoints.cli.progress import Bar, Board
+from safelight.entrypoints.cli.results import Result, report, summary
 from safelight.entrypoints.cli.terminal import (
     COLOURS,
     DEFAULT_API,
@@ -21,16 +26,17 @@ from safelight.entrypoints.cli.terminal import (
     say,
     say_json,
 )
-from safelight.errors import JobNotFound, SafelightError
+from safelight.errors import JobNotFound
+from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
-    from safelight.client import Status
+    from safelight.client import Client, Job, Status
 
 State = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "EXPIRED", "CANCELED"]
 
 JobId = Annotated[str, Parameter(help="The job's id, as `jobs ls` and `upload --no-wait` tell it.")]
 
-jobs = App(name="jobs", help="Look at jobs, wait for them, end them.")
+jobs = App(name="jobs", help="Look at jobs, wait for them, save their results, end them.")
 
 
 @jobs.command(name="ls")
@@ -99,6 +105,40 @@ def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json:
 
 
 @jobs.command
+def save(
+    job_ids: Annotated[list[str], Parameter(name="JOB-IDS", negative="")],
+    /,
+    *,
+    out: Path = Path("safelight-out"),
+    api: Api = DEFAULT_API,
+    key: Key = None,
+    as_json: AsJsonLines = False,
+) -> int:
+    """Wait for jobs, and save their results, as `upload` does for those of the files that it sends.
+
+    The exit code is 0 if all are COMPLETED and saved, 1 otherwise.
+
+    Parameters
+    ----------
+    job_ids
+        The jobs' ids, as `jobs ls` and `upload --no-wait` tell them.
+    out
+        The folder to save results in.
+    """
+    from safelight.client import Client
+
+    check_out(out)
+    todo = list(dict.fromkeys(job_ids))
+    results = []
+    with Client(api, key=key) as client, Board("Saving", len(todo)) as board:
+        task = _SaveTask(client, board, out)
+        for result in side_by_side(task, todo, AT_ONCE):
+            report(board, result, as_json=as_json)
+            results.append(result)
+    return summary(results)
+
+
+@jobs.command
 def cancel(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> None:
     """Give up a job that has not ended yet."""
     from safelight.client import Client
@@ -132,6 +172,26 @@ def rm(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: As
         say(f"{job_id} and all its files are erased.")
 
 
+class _SaveTask:
+    """What is done with each job that is saved."""
+
+    def __init__(self, client: "Client", board: Board, out: Path) -> None:
+        self._client = client
+        self._follow = Following(client.api, board, out)
+
+    def __call__(self, job_id: str) -> Result:
+        file = Path()  # nobody knows it, until the job is found
+
+        def find(_: Bar) -> "Job":
+            nonlocal file
+            with _known(job_id):
+                job = self._client.job(job_id)
+            file = Path((job.status.source and job.status.source.filename) or "")
+            return job
+
+        return self._follow(Path(job_id), Path(), find)._replace(file=file, name=f"job {job_id}")
+
+
 @contextmanager
 def _known(job_id: str) -> Iterator[None]:
     """Say which job it is that the server does not know."""
@@ -142,7 +202,7 @@ def _known(job_id: str) -> Iterator[None]:
     except Refused as error:
         if error.code != JobNotFound.code:
             raise
-        raise SafelightError(f"There is no job {job_id} here.") from None
+        raise JobNotFound(f"There is no job {job_id} here.") from None
 
 
 def _show(document: dict[str, Any], status: "Status", *, as_json: bool) -> None:

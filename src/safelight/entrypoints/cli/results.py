@@ -33,6 +33,9 @@ class Result(NamedTuple):
     ended: bool = False
     """Whether the server said that the job has come to an end without outputs: to ask again changes nothing."""
 
+    name: str = ""
+    """What people called it, if that was not a file."""
+
     @property
     def ok(self) -> bool:
         """Whether all went well."""
@@ -42,12 +45,14 @@ class Result(NamedTuple):
         """A good result for people."""
         outputs = ", ".join(f"{saved.path} ({in_bytes(saved.bytes)})" for saved in self.saved)
         what = outputs or f"{self.status} as job {self.job_id}"
-        return f"{paint('✓', GREEN)} {self.file} → {what}  {paint(in_seconds(self.seconds), DIM)}"
+        return (
+            f"{paint('✓', GREEN)} {self.name or self.file} → {what}  {paint(in_seconds(self.seconds), DIM)}"
+        )
 
     def document(self) -> dict[str, Any]:
         """The result for programs."""
         return {
-            "file": str(self.file),
+            "file": None if self.file == Path() else str(self.file),
             "jobId": self.job_id,
             "status": self.status,
             "seconds": round(self.seconds, 3),
@@ -60,7 +65,7 @@ class Result(NamedTuple):
 def report(board: Board, result: Result, *, as_json: bool) -> None:
     """Tell the end of one file: what went wrong on standard error, results on standard output."""
     if not result.ok:
-        board.complain(f"{result.file}: {result.message} [{result.code}]")
+        board.complain(f"{result.name or result.file}: {result.message} [{result.code}]")
     if as_json:
         board.say(json.dumps(result.document(), ensure_ascii=False))
     elif result.ok:
@@ -71,5 +76,6 @@ def summary(results: list[Result]) -> int:
     """The exit code. Where files failed among several, say how many."""
     failed = sum(not result.ok for result in results)
     if failed and len(results) > 1:
-        complain(f"{failed} of {len(results)} files failed.")
+        what = "jobs" if results[0].name else "files"
+        complain(f"{failed} of {len(results)} {what} failed.")
     return 1 if failed else 0

@@ -1,25 +1,23 @@
 """`safelight upload`: send files to a Safelight, wait, and save what became of them."""
 
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
+from safelight.entrypoints.cli.files import Picture, check_out, pictures
+from safelight.entrypoints.cli.following import AT_ONCE, Following, save_later
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
-from safelight.entrypoints.cli.results import Result, Saved, report, summary
-from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, complain
-from safelight.errors import EmptyFile, SafelightError
+from safelight.entrypoints.cli.results import Result, report, summary
+from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, complain, note
+from safelight.errors import EmptyFile
 from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
-    from safelight.client import Client
-
-AT_ONCE: Final = 16
-"""Files under way at once: enough to keep every worker busy while others are sent and fetched."""
+    from safelight.client import Client, Job
 
 
 def upload(
@@ -69,8 +67,10 @@ def upload(
                 under_way.pop(result.file, None)
     except KeyboardInterrupt:
         for file, job_id in list(under_way.items()):
-            complain(f"{file}: sent, and goes on as job {job_id}")
+            complain(f"{file}: sent, and goes on as job {job_id}; {save_later(job_id, api)}")
         raise
+    if not (wait or as_json) and (made := [result.job_id for result in results if result.job_id]):
+        note(save_later(made[0] if len(made) == 1 else "JOB", api))
     return summary(results)
 
 
@@ -92,69 +92,22 @@ class UploadTask:
         self._name_of = name_of
         self._dedupe = dedupe
         self._client = client
-        self._board = board
         self._recipe = recipe
-        self._out = out
         self._under_way = under_way
-        self._met = False
+        self._follow = Following(client.api, board, out)
 
     def __call__(self, picture: Picture) -> Result:
-        bar = self._board.bar(picture.path.name)
-        start = time.monotonic()
-        try:
-            return self._carry_out(picture, bar, start)
-        finally:
-            bar.close()
+        return self._follow(picture.path, picture.below, partial(self._send, picture.path))
 
-    def _carry_out(self, picture: Picture, bar: Bar, start: float) -> Result:
-        from safelight.client import NotCompleted, Unreachable
-
-        job_id = None
-        state = "FAILED"
-        try:
-            if picture.path.stat().st_size == 0:
-                raise EmptyFile("The file is empty (0 bytes).")
-            job = self._client.upload(
-                picture.path,
-                recipe=self._recipe,
-                dedupe=self._dedupe,
-                idempotency_key=self._name_of(picture.path) if self._name_of else None,
-                progress=lambda sent, size: bar.at(0.4 * sent / max(size, 1), "sending"),
-            )
-            job_id, self._met = job.id, True
-            self._under_way[picture.path] = job.id
-            if self._out is None:
-                return Result(picture.path, "PENDING", time.monotonic() - start, job_id)
-            state = "PENDING"
-            for status in job.watch():
-                state = status.status
-                bar.at(0.4 + 0.4 * status.progress, status.stage or status.status.lower())
-            bar.at(0.9, "saving")
-            paths = job.save(self._out / picture.below)
-        except Unreachable as error:
-            if not self._met:
-                raise  # there never was a server: the other files would fare no better
-            sent = f" The file was sent and is job {job_id}." if job_id else " The file was not sent."
-            return Result(
-                picture.path,
-                state,
-                time.monotonic() - start,
-                job_id,
-                code=error.code,
-                message=error.message + sent,
-            )
-        except NotCompleted as error:
-            failed = self._failed(picture, start, job_id, error.code, error.message)
-            return failed._replace(ended=True)
-        except SafelightError as error:
-            return self._failed(picture, start, job_id, error.code, error.message)
-        except OSError as error:
-            return self._failed(picture, start, job_id, "unreadable", reason(error, picture.path))
-        saved = tuple(
-            Saved(output.name, path, output.bytes, output.width, output.height)
-            for output, path in zip(job.status.outputs, paths, strict=True)
+    def _send(self, path: Path, bar: Bar) -> "Job":
+        if path.stat().st_size == 0:
+            raise EmptyFile("The file is empty (0 bytes).")
+        job = self._client.upload(
+            path,
+            recipe=self._recipe,
+            dedupe=self._dedupe,
+            idempotency_key=self._name_of(path) if self._name_of else None,
+            progress=lambda sent, size: bar.at(0.4 * sent / max(size, 1), "sending"),
         )
-        return Result(picture.path, job.status.status, time.monotonic() - start, job_id, saved)
-
-    def _failed(self, picture: Picture, start: float, job_id: str | None, code: str, message: str) -> Result:
-        return Result(picture.path, "FAILED", time.monotonic() - start, job_id, code=code, message=message)
+        self._under_way[path] = job.id
+        return job

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Final, NamedTuple
 from cyclopts import Parameter
 
 from safelight.entrypoints.cli.files import Picture, check_out, in_folder
+from safelight.entrypoints.cli.following import AT_ONCE
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, report, summary
 from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, UsageError, complain
-from safelight.entrypoints.cli.upload import AT_ONCE, UploadTask
+from safelight.entrypoints.cli.upload import UploadTask
 from safelight.threads import side_by_side
 
 JOURNAL: Final = ".safelight-watch"

@@ -61,7 +61,7 @@ def test_only_what_the_job_says_is_its_end(error: Exception, ended: bool, tmp_pa
         raise error
 
     job = SimpleNamespace(id="j1", watch=lambda: (), save=save)
-    client: Any = SimpleNamespace(upload=lambda *_, **__: job)
+    client: Any = SimpleNamespace(api="http://127.0.0.1:9", upload=lambda *_, **__: job)
     (tmp_path / "a.jpg").write_bytes(b"a picture")
     with Board("Processing", 1) as board:
         result = UploadTask(client, board, None, tmp_path / "out", {})(Picture(tmp_path / "a.jpg", Path()))

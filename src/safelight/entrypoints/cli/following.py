@@ -1,0 +1,98 @@
+"""Following jobs to their ends, and saving what became of them: what `upload`, `watch` and `jobs save` do alike."""
+
+import os
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from safelight.entrypoints.cli.files import reason
+from safelight.entrypoints.cli.progress import Bar, Board
+from safelight.entrypoints.cli.results import Result, Saved
+from safelight.entrypoints.cli.terminal import DEFAULT_API
+from safelight.errors import SafelightError
+
+if TYPE_CHECKING:
+    from safelight.client import Job
+
+AT_ONCE: Final = 16
+"""Files under way at once: enough to keep every worker busy while others are sent and fetched."""
+
+
+def save_later(job_id: str, api: str) -> str:
+    """What to do for the results of a job that is not waited for."""
+    known = os.environ.get("SAFELIGHT_API", DEFAULT_API)
+    where = "" if api.rstrip("/") == known.rstrip("/") else f" --api {shlex.quote(api)}"
+    return f"`safelight jobs save {job_id}{where}` waits for it and saves its results."
+
+
+class Following:
+    """What is done with each job, once there is one: it is waited for, and its outputs are saved in `out`."""
+
+    def __init__(self, api: str, board: Board, out: Path | None) -> None:
+        """Without `out` nothing is waited for."""
+        self._api = api
+        self._board = board
+        self._out = out
+        self._met = False
+
+    def __call__(self, file: Path, below: Path, find: "Callable[[Bar], Job]") -> Result:
+        """Find the job of a file, and see it through. The results belong `below` the folder of all."""
+        bar = self._board.bar(file.name)
+        start = time.monotonic()
+        try:
+            return self._carry_out(file, below, find, bar, start)
+        finally:
+            bar.close()
+
+    def _carry_out(
+        self, file: Path, below: Path, find: "Callable[[Bar], Job]", bar: Bar, start: float
+    ) -> Result:
+        from safelight.client import NotCompleted, Unreachable
+
+        job_id = None
+        state = "FAILED"
+        try:
+            job = find(bar)
+            job_id, self._met = job.id, True
+            state = "PENDING"
+            if self._out is None:
+                return Result(file, state, time.monotonic() - start, job_id)
+            for status in job.watch():
+                state = status.status
+                bar.at(0.4 + 0.4 * status.progress, status.stage or status.status.lower())
+            bar.at(0.9, "saving")
+            paths = job.save(self._out / below)
+        except Unreachable as error:
+            if not self._met:
+                raise  # there never was a server: the other files would fare no better
+            sent = (
+                f"The file was sent and is job {job_id}: {save_later(job_id, self._api)}"
+                if job_id
+                else "The file was not sent."
+            )
+            return Result(
+                file,
+                state,
+                time.monotonic() - start,
+                job_id,
+                code=error.code,
+                message=f"{error.message} {sent}",
+            )
+        except NotCompleted as error:
+            failed = _failed(file, start, job_id, error.code, error.message)
+            return failed._replace(ended=True)
+        except SafelightError as error:
+            return _failed(file, start, job_id, error.code, error.message)
+        except OSError as error:
+            return _failed(file, start, job_id, "unreadable", reason(error, file))
+        saved = tuple(
+            Saved(output.name, path, output.bytes, output.width, output.height)
+            for output, path in zip(job.status.outputs, paths, strict=True)
+        )
+        return Result(file, job.status.status, time.monotonic() - start, job_id, saved)
+
+
+def _failed(file: Path, start: float, job_id: str | None, code: str, message: str) -> Result:
+    return Result(file, "FAILED", time.monotonic() - start, job_id, code=code, message=message)
