@@ -115,12 +115,18 @@ def test_the_commands_take_a_key(keyed: Keyed, mine: str, photo: Path, tmp_path:
     done = safelight("upload", photo, "--out", tmp_path / "out", "--json", settings=with_key)
     assert done.returncode == 0, done.stderr
     job_id = json.loads(done.stdout)["jobId"]
-    for words in (("ls",), ("get", job_id), ("watch", job_id)):
+    saving = ("save", job_id, "--out", tmp_path / "out")
+    for words in (("ls",), ("get", job_id), ("watch", job_id), saving):
         done = safelight("jobs", *words, "--key", mine, settings={"api": keyed.url})
         assert (done.returncode, done.stderr) == (0, "")
         without = safelight("jobs", *words, settings={"api": keyed.url})
         assert without.returncode == 1
         assert "Authorization: Bearer" in without.stderr
+        assert "Here: --key or SAFELIGHT_KEY." in without.stderr
+    for wrong in ((), ("--key", "slk_wrong")):
+        refused = safelight("upload", photo, *wrong, settings={"api": keyed.url}, cwd=tmp_path)
+        assert refused.returncode == 1
+        assert refused.stderr.endswith(" Here: --key or SAFELIGHT_KEY. [not_authenticated]\n")
 
 
 def test_the_client_library_takes_a_key(keyed: Keyed, mine: str, photo: Path, tmp_path: Path) -> None:

@@ -25,12 +25,12 @@ from safelight.entrypoints.cli.render import render
 from safelight.entrypoints.cli.serve import serve
 from safelight.entrypoints.cli.settings import settings
 from safelight.entrypoints.cli.sweep import sweep
-from safelight.entrypoints.cli.terminal import UsageError, complain
+from safelight.entrypoints.cli.terminal import UsageError, complain, with_advice
 from safelight.entrypoints.cli.upload import upload
 from safelight.entrypoints.cli.watch import watch
 from safelight.entrypoints.cli.webhooks import webhooks
 from safelight.entrypoints.cli.worker import worker
-from safelight.errors import ConfigurationError, NotAuthenticated, SafelightError
+from safelight.errors import ConfigurationError, SafelightError
 
 OK: Final = 0
 FAILED: Final = 1
@@ -94,8 +94,7 @@ def run(words: Sequence[str]) -> int:
         complain(error.message)
         return CONFIGURATION
     except SafelightError as error:
-        asked = error.code == NotAuthenticated.code
-        complain(f"{error.message} Here: --key or SAFELIGHT_KEY." if asked else error.message)
+        complain(with_advice(error.message, error.code))
         return FAILED
     except KeyboardInterrupt:
         complain("Interrupted.")

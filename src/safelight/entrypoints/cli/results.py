@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safelight.entrypoints.cli.progress import Board
-from safelight.entrypoints.cli.terminal import DIM, GREEN, complain, in_bytes, in_seconds, paint
+from safelight.entrypoints.cli.terminal import DIM, GREEN, complain, in_bytes, in_seconds, paint, with_advice
 
 
 class Saved(NamedTuple):
@@ -65,7 +65,8 @@ class Result(NamedTuple):
 def report(board: Board, result: Result, *, as_json: bool) -> None:
     """Tell the end of one file: what went wrong on standard error, results on standard output."""
     if not result.ok:
-        board.complain(f"{result.name or result.file}: {result.message} [{result.code}]")
+        said = with_advice(result.message or "", result.code)
+        board.complain(f"{result.name or result.file}: {said} [{result.code}]")
     if as_json:
         board.say(json.dumps(result.document(), ensure_ascii=False))
     elif result.ok:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
-from safelight.errors import SafelightError
+from safelight.errors import NotAuthenticated, SafelightError
 
 DEFAULT_API: Final = "http://127.0.0.1:8000"
 
@@ -71,6 +71,11 @@ def complain(message: str) -> None:
 def complaint(message: str) -> str:
     """The line that says what is wrong."""
     return f"{paint('safelight:', RED, sys.stderr)} {' '.join(message.split())}"
+
+
+def with_advice(message: str, code: str | None) -> str:
+    """What was said, and how a key is given on the command line where one is missing or wrong."""
+    return f"{message} Here: --key or SAFELIGHT_KEY." if code == NotAuthenticated.code else message
 
 
 def paint(text: str, colour: str, stream: Any = None) -> str:
