@@ -37,6 +37,16 @@ Address = Annotated[
     ),
 ]
 
+Origin = Annotated[str, msgspec.Meta(pattern=r"\A(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]+/?)\Z")]
+"""As browsers say it: a scheme and a host, with a port if it is not the usual one. Apps have schemes of their own."""
+
+Origins = Annotated[
+    tuple[Origin, ...],
+    msgspec.Meta(
+        extra_json_schema={"title": "origins such as https://pictures.example.org, without a path, or *"}
+    ),
+]
+
 Format = Literal["jpeg", "png", "webp", "gif", "avif", "tiff", "heic"]
 
 FORMATS: Final[tuple[Format, ...]] = ("jpeg", "png", "webp", "gif", "avif")
@@ -103,7 +113,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
     """How many worker processes render; 0: one a core."""
 
-    cors_origins: tuple[str, ...] = ("*",)
+    cors_origins: Origins = ("*",)
     """Origins whose pages may call the API and upload; `*` allows every origin."""
 
     auth: Literal["none", "apikey", "jwt"] = "none"
@@ -285,8 +295,10 @@ def load(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings
     except msgspec.ValidationError as error:
         name = match[1] if (match := re.search(r"\$\.(\w+)", str(error))) else ""
         expected = _words(msgspec.inspect.type_info(fields[name].type))
+        value = values.get(name)
+        received = ",".join(value) if isinstance(value, tuple) else value
         raise ConfigurationError(
-            f"{PREFIX}{name.upper()}: expected {expected}, received {values.get(name)!r}."
+            f"{PREFIX}{name.upper()}: expected {expected}, received {received!r}."
         ) from None
 
 

@@ -27,7 +27,7 @@ def main() -> None:
         sys.stdout.write(json.dumps([key, version, size]) + "\n")
         sys.stdout.flush()
 
-    app = embedded.storage(created, cors_origins=("https://app.example",))
+    app = embedded.storage(created, cors_origins=("https://app.example/",))
     config = uvicorn.Config(app, http="httptools", lifespan="off", log_level="critical", access_log=False)
     server = uvicorn.Server(config)
     sys.stdout.write(f"{listener.getsockname()[1]}\n")

@@ -106,6 +106,35 @@ def test_what_no_browser_could_open_is_no_public_address(url: str) -> None:
         load({"SAFELIGHT_PUBLIC_URL": url})
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "*",
+        "https://a.example,http://localhost:5173",
+        "https://a.example/",
+        "null",
+        "capacitor://localhost",
+    ],
+)
+def test_origins_are_as_browsers_say_them(text: str) -> None:
+    """A scheme and a host, any number of them, or every page."""
+    assert ",".join(load({"SAFELIGHT_CORS_ORIGINS": text}).cors_origins) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["example.org", "https://a.example,b.example", "https://a.example/app", "https://"]
+)
+def test_what_no_browser_would_say_is_no_origin(text: str) -> None:
+    """It would match no page: it is refused at the start, with what it should look like."""
+    with pytest.raises(ConfigurationError) as caught:
+        load({"SAFELIGHT_CORS_ORIGINS": text})
+    assert caught.value.message == (
+        "SAFELIGHT_CORS_ORIGINS: expected origins such as https://pictures.example.org, without a path, or *, "
+        f"received {text!r}."
+    )
+
+
 def test_a_variable_that_does_not_exist_is_refused() -> None:
     """A misspelt variable is not ignored in silence."""
     with pytest.raises(ConfigurationError, match="SAFELIGHT_MAX_BITES"):

@@ -50,7 +50,7 @@ class Storage:
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="safelight-files")
         self._uploads = Uploads(files, links, multiparts, self._pool, created=created, clock=clock)
         self._downloads = Downloads(files, links, self._pool)
-        self._origins = frozenset(cors_origins)
+        self._origins = frozenset(origin.rstrip("/") for origin in cors_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
