@@ -360,6 +360,10 @@ def test_a_name_of_ones_own(api: str, tmp_path: Path) -> None:
     assert (wrong.returncode, "default, small-ones" in wrong.stderr) == (2, True)
     gone = safelight("recipe", "rm", "small-ones", "--api", api, "--json")
     assert json.loads(gone.stdout) == {"name": "small-ones", "deleted": True}
+    assert safelight("recipe", "rm", "small-ones", "--api", api).stdout == "small-ones is removed.\n"
+    for words in (("show", "small-ones"), ("show", "small-ones", "--json")):
+        here = safelight("recipe", *words)
+        assert (here.returncode, "`recipe show NAME --api URL`" in here.stderr) == (2, True)
 
 
 def test_settings() -> None:
@@ -430,12 +434,13 @@ def test_ctrl_c_while_waiting(api: str, http: httpx.Client) -> None:
     assert (process.returncode, said) == (130, "safelight: Interrupted.\n")
 
 
-def test_on_a_terminal(api: str, photo: Path, tmp_path: Path) -> None:
-    """On a terminal there are bars while it works, and the result stands there at the end."""
+def on_a_terminal(*words: str, **settings: str) -> tuple[int, bytes]:
+    """Run one command on a terminal; its exit code, and what stands there."""
     master, slave = pty.openpty()
-    command = [*COMMAND, "upload", str(photo), "--out", str(tmp_path / "out"), "--api", api]
-    environ = environment() | {"TERM": "xterm-256color", "COLUMNS": "200"}
-    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environ) as process:
+    environ = environment(**settings) | {"TERM": "xterm-256color", "COLUMNS": "200"}
+    with subprocess.Popen(
+        [*COMMAND, *words], stdin=slave, stdout=slave, stderr=slave, env=environ
+    ) as process:
         os.close(slave)
         shown = b""
 
@@ -450,6 +455,20 @@ def test_on_a_terminal(api: str, photo: Path, tmp_path: Path) -> None:
 
         until(all_of_it)
     os.close(master)
-    assert process.returncode == 0, shown
+    return process.returncode, shown
+
+
+def test_on_a_terminal(api: str, photo: Path, tmp_path: Path) -> None:
+    """On a terminal there are bars while it works, and the result stands there at the end."""
+    code, shown = on_a_terminal("upload", str(photo), "--out", str(tmp_path / "out"), "--api", api)
+    assert code == 0, shown
     assert b"Uploading" in shown
     assert b"beach-main.jpg" in shown
+
+
+def test_whose_recipes_they_are() -> None:
+    """A list of this machine's recipes tells a person where those of a server are."""
+    _, shown = on_a_terminal("recipe", "ls")
+    assert b"`safelight recipe ls --api URL` lists those of a server." in shown
+    assert b"--api" not in on_a_terminal("recipe", "ls", "--json")[1]
+    assert safelight("recipe", "ls").stderr == ""

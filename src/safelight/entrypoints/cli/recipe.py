@@ -1,5 +1,6 @@
 """`safelight recipe`: the recipes of this machine's settings, and checking one before it is used."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from safelight.entrypoints.cli.terminal import (
     Key,
     UsageError,
     columns,
+    note,
     paint,
     say,
     say_json,
@@ -56,6 +58,8 @@ def list_(*, api: AnApi = None, key: Key = None, as_json: AsJson = False) -> Non
     rows = [[name, ", ".join(book.get(name).outputs)] for name in book.names()]
     for line in columns([["RECIPE", "OUTPUTS"], *rows]):
         say(line)
+    if sys.stdout.isatty():
+        note("These are this machine's; `safelight recipe ls --api URL` lists those of a server.")
 
 
 def _list_of(api: str, key: str | None, *, as_json: bool) -> None:
@@ -113,6 +117,8 @@ def rm(name: str, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson
         client.delete_recipe(name)
     if as_json:
         say_json({"name": name, "deleted": True})
+    else:
+        say(f"{name} is removed.")
 
 
 @recipe.command
@@ -224,7 +230,10 @@ def chosen(choice: str | None) -> "Recipe":
     try:
         return recipes.Book(settings).get(choice or settings.default_recipe)
     except UnknownRecipe as error:
-        raise UsageError(f"{error.message} `safelight recipe ls` lists them.") from None
+        raise UsageError(
+            f"{error.message} These are this machine's; `safelight recipe ls --api URL` lists those of a server, "
+            "and `recipe show NAME --api URL` shows one."
+        ) from None
 
 
 def _at(api: str, key: str | None, name: str) -> "Recipe":
