@@ -7,6 +7,7 @@
         ├── NotCompleted       the job has no outputs to save; carries the job's state and code
         ├── TookTooLong        the job goes on, but the time to wait is over
         ├── AnotherFile        the file is not the one whose upload is to go on
+        ├── EmptyFile          there is nothing in the file that could be sent
         └── DamagedDownload    the bytes that came are not those that the job names
 
 Where the server gave a code, the error carries that code.
@@ -59,6 +60,12 @@ class AnotherFile(ClientError):
     """The file is not as large as the one that was announced, so its upload can not go on; send it anew."""
 
     code = "another_file"
+
+
+class EmptyFile(ClientError):
+    """The file is empty (0 bytes)."""
+
+    code = "empty_file"
 
 
 class DamagedDownload(ClientError):

@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from safelight.client.answers import Grant, Output, Status
-from safelight.client.errors import DamagedDownload, NotCompleted, Refused
+from safelight.client.errors import DamagedDownload, EmptyFile, NotCompleted, Refused
 from safelight.client.http import ATTEMPTS, Http, backoff, checked
 from safelight.client.parts import Progress, send_parts
 from safelight.client.saving import digest, settle, unfinished
@@ -81,9 +81,13 @@ class Client:
         Size and SHA-256 are declared beforehand, so that what arrives damaged is refused. A file of more than 16 MB
         goes in parts, several at once, if the server takes them. The same file, recipe and metadata under the same
         `idempotency_key` are the same job for a day: what has arrived of it is not sent again.
+
+        Raise EmptyFile, Refused, Unreachable, AnotherFile.
         """
         path = Path(path)
         size = path.stat().st_size
+        if not size:
+            raise EmptyFile
         said = {
             "filename": path.name,
             "size": size,

@@ -12,7 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
-from safelight.client import Client, DamagedDownload, NotCompleted, Refused, TookTooLong, Unreachable, http
+from safelight.client import (
+    Client,
+    DamagedDownload,
+    EmptyFile,
+    NotCompleted,
+    Refused,
+    TookTooLong,
+    Unreachable,
+    http,
+)
 from safelight.errors import ConfigurationError
 
 API = "http://safelight.test"
@@ -117,6 +126,15 @@ def test_an_upload_from_end_to_end(photo: Path, tmp_path: Path) -> None:
     assert path == tmp_path / "out" / "a-main.jpg"
     assert path.read_bytes() == BODY
     assert [file.name for file in path.parent.iterdir()] == ["a-main.jpg"]
+
+
+def test_an_empty_file_is_not_asked_for(tmp_path: Path) -> None:
+    """It is told as what it is, before any request."""
+    (tmp_path / "empty.jpg").touch()
+    script = Script({})
+    with script.client() as client, pytest.raises(EmptyFile, match=r"^The file is empty \(0 bytes\)\.$"):
+        client.upload(tmp_path / "empty.jpg")
+    assert script.seen == []
 
 
 def test_a_form_has_its_fields_before_the_file(photo: Path) -> None:

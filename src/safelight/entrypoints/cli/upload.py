@@ -13,7 +13,6 @@ from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, report, summary
 from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, complain, note
-from safelight.errors import EmptyFile
 from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -100,8 +99,6 @@ class UploadTask:
         return self._follow(picture.path, picture.below, partial(self._send, picture.path))
 
     def _send(self, path: Path, bar: Bar) -> "Job":
-        if path.stat().st_size == 0:
-            raise EmptyFile("The file is empty (0 bytes).")
         job = self._client.upload(
             path,
             recipe=self._recipe,
