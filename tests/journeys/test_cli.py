@@ -346,6 +346,16 @@ def test_recipes(tmp_path: Path) -> None:
     assert json.loads(safelight("recipe", "schema").stdout)["$schema"].endswith("2020-12/schema")
 
 
+def test_one_operation() -> None:
+    """It is shown with its parameters, and described to programs; a name that is none is taken for one it may mean."""
+    shown = safelight("recipe", "ops", "resize").stdout
+    assert shown.startswith("Resize the picture")
+    assert re.search(r"^fit +inside +contain, cover, fill, inside or outside$", shown, re.MULTILINE)
+    assert "sigma" in json.loads(safelight("recipe", "ops", "blur", "--json").stdout)["properties"]
+    unknown = safelight("recipe", "ops", "resise")
+    assert (unknown.returncode, "did you mean resize?" in unknown.stderr) == (2, True)
+
+
 def test_a_name_of_ones_own(api: str, tmp_path: Path) -> None:
     """A recipe is given a name at a server, is listed with it, and loses it again; scripts are told in JSON."""
     file = tmp_path / "small.yaml"

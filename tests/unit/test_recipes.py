@@ -83,16 +83,40 @@ A_LIST = "a list of avif, gif, jpeg, png or webp"
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "expected the fields version, steps, outputs, limits, metadata, sanitize, received None"),
-        ([], "expected the fields version, steps, outputs, limits, metadata, sanitize, received []"),
+        (
+            None,
+            "the recipe is empty; expected the fields version, steps, chain, outputs, limits, metadata, sanitize",
+        ),
+        ([], "expected the fields version, steps, chain, outputs, limits, metadata, sanitize, received []"),
         (recipe(version=2), "version: expected 1, received 2"),
         (recipe(steps=[]), "steps: expected names with a value each, received []"),
         (recipe(outputs={}), "outputs: expected 1 to 50 entries, received 0"),
         (
             recipe(limit={}),
-            "limit: there is no such field; there are: version, steps, outputs, limits, metadata, sanitize",
+            "limit: there is no such field; there are: version, steps, chain, outputs, limits, metadata, sanitize",
         ),
         ({"version": 1}, "outputs: expected names with a value each, but it is missing"),
+        (
+            marked(gravity="centre"),
+            (
+                "steps.mark.gravity: expected center, east, north, north_east, north_west, south, "
+                "south_east, south_west or west, received 'centre'; did you mean center?"
+            ),
+        ),
+        (
+            recipe(outputs={"main": {"use": "mark", "format": "jpg"}}),
+            (
+                f"outputs.main.format: expected auto, avif, gif, jpeg, png, same or webp or {A_LIST}, "
+                "received 'jpg'; did you mean jpeg?"
+            ),
+        ),
+        (
+            recipe(outputs={"main": {"use": "mark", "format": ["png", "jpg"]}}),
+            (
+                f"outputs.main.format: expected auto, avif, gif, jpeg, png, same or webp or {A_LIST}, "
+                "received ['png', 'jpg']; did you mean jpeg?"
+            ),
+        ),
         (marked(opacity=7), "steps.mark.opacity: expected a number from 0 to 1, received 7"),
         (marked(opacity="0.5"), "steps.mark.opacity: expected a number from 0 to 1, received '0.5'"),
         (

@@ -27,7 +27,7 @@ otherwise, and without any there is one, `main`:
 """
 
 from safelight.recipes.book import Book, default
-from safelight.recipes.reading import MAX_BYTES, build, mistakes, parse
+from safelight.recipes.reading import MAX_BYTES, build, expected, mistakes, parse
 from safelight.recipes.recipe import (
     MAX_NAMES,
     File,
@@ -57,6 +57,7 @@ __all__ = [
     "canonical",
     "default",
     "digest",
+    "expected",
     "mistakes",
     "parse",
     "schema",

@@ -27,6 +27,9 @@ ALONE: Final = "main"
 ASSETS: Final = frozenset({"image", "font"})
 """The parameters that can name an asset."""
 
+_LONGEST_GUESS: Final = 40
+"""Nobody meant one of our words by a longer one, and comparing takes time."""
+
 _UNITS: Final = {"k": 1_000, "M": 1_000_000}
 
 
@@ -334,6 +337,16 @@ class _Reading:
     def _fields(self, content: Any, kind: type[msgspec.Struct], path: str) -> dict[str, Any] | None:
         """`content`, if it is a mapping; what is too much in it and what is missing is complained about."""
         fields = _declared(kind)
+        if kind is Recipe:  # `chain` is a way to write steps, and no field of what comes of it
+            fields = {
+                "version": fields["version"],
+                "steps": fields["steps"],
+                "chain": fields["steps"],
+                **fields,
+            }
+        if content is None and kind is Recipe:
+            self.complain(f"the recipe is empty; expected the fields {', '.join(fields)}", path)
+            return None
         if not isinstance(content, dict):
             self.complain(f"expected the fields {', '.join(fields)}, received {_short(content)}", path)
             return None
@@ -342,14 +355,15 @@ class _Reading:
                 self.complain(f"there is no such field; there are: {', '.join(fields)}", _below(path, name))
         for name, field in fields.items():
             if field.required and name not in content:
-                self.complain(f"expected {_expected(field.type)}, but it is missing", _below(path, name))
+                self.complain(f"expected {expected(field.type)}, but it is missing", _below(path, name))
         return content
 
     def _value(self, value: Any, kind: Any, path: str) -> Any:
         try:
             return msgspec.convert(value, kind)
         except (msgspec.ValidationError, ValueError):  # the latter for a number too long to be written out
-            self.complain(f"expected {_expected(kind)}, received {_short(value)}", path)
+            hint = _meant(value, msgspec.inspect.type_info(kind))
+            self.complain(f"expected {expected(kind)}, received {_short(value)}{hint}", path)
             return _WRONG
 
 
@@ -421,7 +435,7 @@ _SHORTENED.maxlevel = 3
 _SHORTENED.maxstring = _SHORTENED.maxother = _SHORTENED.maxlong = 80
 
 
-def _expected(kind: Any) -> str:
+def expected(kind: Any) -> str:
     """A type in words: `an integer from 1 to 100`, `same, jpeg or png`."""
     return _words(msgspec.inspect.type_info(kind))
 
@@ -448,6 +462,28 @@ def _words(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.VarTupleType(item_type=item):
             return f"a list of {_words(item)}"
     return "text"
+
+
+def _meant(value: Any, kind: msgspec.inspect.Type) -> str:
+    """A question after a word that is nearly one of those there are, in a list too."""
+    known = list(_choices(kind))
+    for word in value[:MAX_NAMES] if isinstance(value, list) else (value,):
+        if not isinstance(word, str) or len(word) > _LONGEST_GUESS or word in known:
+            continue
+        if close := get_close_matches(word, known, 1):
+            return f"; did you mean {close[0]}?"
+    return ""
+
+
+def _choices(kind: msgspec.inspect.Type) -> Iterator[str]:
+    match kind:
+        case msgspec.inspect.Metadata(type=inner) | msgspec.inspect.VarTupleType(item_type=inner):
+            yield from _choices(inner)
+        case msgspec.inspect.UnionType(types=types):
+            for one in types:
+                yield from _choices(one)
+        case msgspec.inspect.LiteralType(values=values):
+            yield from (value for value in values if isinstance(value, str))
 
 
 def _number(text: str) -> int:

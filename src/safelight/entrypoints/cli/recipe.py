@@ -188,12 +188,21 @@ def _lint(file: Path, *, as_json: bool) -> int:
 
 
 @recipe.command
-def ops(*, as_json: AsJson = False) -> None:
-    """List the operations that steps can name, each in a sentence; `safelight recipe schema` has their parameters."""
+def ops(name: str | None = None, /, *, as_json: AsJson = False) -> None:
+    """List the operations that steps can name, each in a sentence, or show one of them with its parameters.
+
+    Parameters
+    ----------
+    name
+        The operation to show. With --json: its JSON Schema.
+    """
     import inspect
 
     from safelight.operations import catalogue
 
+    if name is not None:
+        _show_operation(name, as_json=as_json)
+        return
     told = {
         name: " ".join(inspect.cleandoc(operation.__doc__ or "").partition("\n\n")[0].split())
         for name, operation in catalogue().items()
@@ -203,6 +212,43 @@ def ops(*, as_json: AsJson = False) -> None:
         return
     for line in columns([["OPERATION", ""], *([name, meaning] for name, meaning in told.items())]):
         say(line)
+
+
+def _show_operation(name: str, *, as_json: bool) -> None:
+    import inspect
+    from difflib import get_close_matches
+
+    import msgspec
+
+    from safelight import recipes
+    from safelight.operations import catalogue
+
+    operations = catalogue()
+    if name not in operations:
+        close = get_close_matches(name, operations, 1)
+        hint = f" did you mean {close[0]}?" if close else " `safelight recipe ops` lists them."
+        raise UsageError(f"There is no operation {name!r};{hint}")
+    operation = operations[name]
+    if as_json:
+        say_json(recipes.schema()["$defs"][operation.__name__])
+        return
+    say(inspect.cleandoc(operation.__doc__ or ""))
+    rows = [["PARAMETER", "DEFAULT", "TAKES"]]
+    for field in msgspec.structs.fields(operation):
+        default = "required" if field.required else _plainly(field.default)
+        rows.append([field.encode_name, default, recipes.expected(field.type)])
+    say()
+    for line in columns(rows):
+        say(line)
+
+
+def _plainly(value: Any) -> str:
+    """A default as a recipe would say it."""
+    import json
+
+    if value is None or value == ():
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @recipe.command
