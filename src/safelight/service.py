@@ -64,7 +64,7 @@ from safelight.model import (
 from safelight.ports import Page, Ports, Rendered, UploadGrant, UploadLink
 from safelight.recipes import Book
 from safelight.shelf import Shelf
-from safelight.uploads import RecipeChoice, UploadRequest, new_job, refuse
+from safelight.uploads import RecipeChoice, UploadRequest, in_words, new_job, refuse
 
 log = logging.getLogger(__name__)
 
@@ -305,7 +305,10 @@ class Service:
         if source.bytes == 0:
             raise EmptyFile
         if source.bytes > self.settings.max_bytes:
-            raise TooLarge(f"The file has {source.bytes} bytes and {self.settings.max_bytes} are allowed.")
+            raise TooLarge(
+                f"The file has {in_words(source.bytes)} and {in_words(self.settings.max_bytes)} are allowed; "
+                "make it smaller and upload it again."
+            )
         if job.upload.size is not None and source.bytes != job.upload.size:
             raise Truncated(
                 f"{job.upload.size} bytes were declared and {source.bytes} arrived; upload it again."

@@ -50,7 +50,10 @@ class UploadRequest(Value, frozen=True):
 def refuse(request: UploadRequest, max_bytes: int) -> None:
     """Raise TooLarge, EmptyFile, MultipartNeedsSize or ConflictingFields for what can not be promised."""
     if request.size is not None and request.size > max_bytes:
-        raise TooLarge(f"The largest upload is {max_bytes} bytes; {request.size} were declared.")
+        raise TooLarge(
+            f"The largest upload is {in_words(max_bytes)} and {in_words(request.size)} were declared; "
+            "make the file smaller."
+        )
     if request.size == 0:
         raise EmptyFile("An empty file can not be processed; declare the size that the file really has.")
     if request.method == "POST" and not request.overwrite:
@@ -68,6 +71,16 @@ def refuse(request: UploadRequest, max_bytes: int) -> None:
             f"Only a file of more than {MULTIPART_FROM} bytes may come in parts and {request.size} were declared; "
             "send it in one piece."
         )
+
+
+def in_words(count: int) -> str:
+    """A number of bytes as people say it, with the exact one where that leaves something out."""
+    if count < 1_000_000:
+        return f"{count} bytes"
+    unit, name = (1_000_000, "MB") if count < 1_000_000_000 else (1_000_000_000, "GB")
+    shown = f"{count / unit:.1f}".removesuffix(".0")
+    exact = "" if round(float(shown) * unit) == count else f" ({count} bytes)"
+    return f"{shown} {name}{exact}"
 
 
 def new_job(

@@ -103,6 +103,20 @@ def test_a_declared_size_that_can_not_be_is_refused(size: int, error: type[Excep
     assert pipeline.service.list_jobs(ME).items == ()
 
 
+def test_how_much_too_large() -> None:
+    """It is said in the units that people choose limits in, exactly where that matters, with what to do about it."""
+    pipeline = Pipeline(max_bytes=100_000_000)
+    for size, told in (
+        (119_382_106, r"119\.4 MB \(119382106 bytes\)"),
+        (100_000_001, r"100 MB \(100000001 bytes\)"),
+        (10**12, "1000 GB"),
+    ):
+        with pytest.raises(
+            TooLarge, match=rf"upload is 100 MB and {told} were declared; make the file smaller\."
+        ):
+            pipeline.request(size=size)
+
+
 def test_a_full_queue_turns_new_work_away() -> None:
     """With too much waiting, new uploads are refused; what was accepted goes on, and then there is room again."""
     pipeline = Pipeline(max_queue=1)

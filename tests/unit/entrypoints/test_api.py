@@ -244,7 +244,7 @@ def test_a_deep_recipe_is_refused(api: httpx.Client, depth: int) -> None:
         ({"recipe": {"version": 1}}, 422, "recipe_invalid", "outputs"),
         ({"recipe": {}}, 422, "recipe_invalid", "version"),
         ({"size": 0}, 422, "empty_file", "empty"),
-        ({"size": 10**12}, 413, "too_large", "100000000"),
+        ({"size": 10**12}, 413, "too_large", "100 MB"),
     ],
 )
 def test_what_can_not_be_done_is_refused(
