@@ -53,8 +53,9 @@ class Http:
         patience: float | None = None,
     ) -> None:
         if not api.startswith(("http://", "https://")):
+            meant = f"; did you mean http://{api}?" if api and "://" not in api else "."
             raise ConfigurationError(
-                f"The address of Safelight begins with http:// or https://, received {api!r}."
+                f"The address of Safelight begins with http:// or https://, received {api!r}{meant}"
             )
         if key and not re.fullmatch(r"[\x21-\x7e]+", key):
             raise ConfigurationError(

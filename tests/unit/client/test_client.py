@@ -332,9 +332,11 @@ def test_somebody_else_answers(answer: httpx.Response) -> None:
 
 
 def test_an_address_that_is_none() -> None:
-    """An address without http:// is a mistake of configuration."""
-    with pytest.raises(ConfigurationError, match="http://"):
-        Client("127.0.0.1:8000")
+    """An address without http:// is a mistake of configuration, and is told with it."""
+    with pytest.raises(ConfigurationError, match=r"did you mean http://localhost:8000\?$"):
+        Client("localhost:8000")
+    with pytest.raises(ConfigurationError, match=r"received 'ftp://localhost'\.$"):
+        Client("ftp://localhost")
 
 
 def events(*states: str) -> httpx.Response:
