@@ -298,6 +298,31 @@ def test_a_mistake_points_at_the_help_of_its_command(photo: Path) -> None:
         assert f"`{command} --help`" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["webhooks", "create", "https://a.example"], "safelight webhooks add"),
+        (["keys", "add"], "safelight keys create"),
+        (["recipe", "delete", "web"], "safelight recipe rm"),
+        (["jobs", "download", "x"], "safelight jobs save"),
+    ],
+)
+def test_a_command_that_is_called_otherwise_here(words: list[str], meant: str) -> None:
+    """Another word for it is understood well enough to name the right one."""
+    done = safelight(*words)
+    assert (done.returncode, f"did you mean `{meant}`?" in done.stderr) == (2, True)
+
+
+def test_a_url_is_no_file(tmp_path: Path) -> None:
+    """It is called what it is, whole, and nothing is fetched."""
+    done = safelight("upload", "https://pictures.example.org/a.jpg", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "safelight: https://pictures.example.org/a.jpg is a URL, and files of this machine are taken; "
+        "download it first.\n"
+    )
+
+
 def test_recipes(tmp_path: Path) -> None:
     """Recipes are listed, shown as they are read, checked with the place of a mistake, and described by a schema."""
     assert "default" in safelight("recipe", "ls").stdout

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, UnknownCommandError
 
 from safelight import __version__
 from safelight.entrypoints.cli.backup import backup
@@ -37,6 +37,15 @@ FAILED: Final = 1
 USAGE: Final = 2
 CONFIGURATION: Final = 3
 INTERRUPTED: Final = 130
+
+SYNONYMS: Final = (
+    {"add", "create", "new", "put"},
+    {"rm", "delete", "del", "erase", "remove", "revoke"},
+    {"ls", "list"},
+    {"get", "show", "status"},
+    {"save", "download", "fetch"},
+)
+"""Words for the same thing, of which each family of commands has one."""
 
 app = App(
     name="safelight",
@@ -85,7 +94,7 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         command = " ".join(("safelight", *(error.command_chain or ())))
-        complain(f"{error} `{command} --help` shows how it is meant.")
+        complain(f"{_synonym(error) or error} `{command} --help` shows how it is meant.")
         return USAGE
     except UsageError as error:
         complain(error.message)
@@ -108,6 +117,22 @@ def run(words: Sequence[str]) -> int:
     except Exception as error:
         return _failed_inside(error)
     return code if isinstance(code, int) else OK
+
+
+def _synonym(error: CycloptsError) -> str:
+    """What is wrong with a command that is called otherwise here: one that only looks alike would mislead."""
+    if not isinstance(error, UnknownCommandError) or not error.unused_tokens:
+        return ""
+    word, family = error.unused_tokens[0], error.command_chain or ()
+    commands = app
+    for name in family:
+        commands = commands[name]
+    alike = sorted(each for group in SYNONYMS if word in group for each in group if each in commands)
+    return (
+        f'Unknown command "{word}"; did you mean `{" ".join(("safelight", *family, alike[0]))}`?'
+        if alike
+        else ""
+    )
 
 
 def _failed_inside(error: Exception, *, told: bool = False) -> int:

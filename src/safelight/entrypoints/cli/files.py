@@ -1,6 +1,7 @@
 """Which files a command works on."""
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -27,6 +28,11 @@ def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
     was made is not made again.
     """
     if missing := [str(path) for path in paths if not path.exists()]:
+        # A path has lost the second stroke of https://.
+        if url := next(filter(None, (re.match(r"(https?):/+(.+)", each) for each in missing)), None):
+            raise UsageError(
+                f"{url[1]}://{url[2]} is a URL, and files of this machine are taken; download it first."
+            )
         raise UsageError(f"There is no file {', '.join(missing)}.")
     found: dict[Path, Picture] = {}
     for path in paths:
