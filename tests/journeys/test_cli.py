@@ -283,6 +283,19 @@ def test_render(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.embedded
+def test_render_of_half_a_file(photo: Path, tmp_path: Path) -> None:
+    """Nothing was uploaded, so nobody is told to upload it again; from standard input neither."""
+    half = tmp_path / "half.jpg"
+    half.write_bytes(photo.read_bytes()[:-2000])
+    done = safelight("render", half, "--out", tmp_path / "out")
+    said = f"{half}: The file ends before the image does, so a part of it is missing. [truncated]"
+    assert (done.returncode, done.stderr) == (1, f"safelight: {said}\n")
+    with half.open("rb") as file:
+        piped = subprocess.run([*COMMAND, "render", "-"], stdin=file, capture_output=True, env=environment())
+    assert piped.stderr == b"safelight: The file ends before the image does, so a part of it is missing.\n"
+
+
+@pytest.mark.embedded
 def test_render_saves_where_upload_does(photo: Path, tmp_path: Path) -> None:
     """Without --out the results are in ./safelight-out."""
     assert safelight("render", photo, cwd=tmp_path).returncode == 0

@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,7 +16,7 @@ from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
 from safelight.entrypoints.cli.terminal import AsJsonLines, columns, in_bytes
-from safelight.errors import EmptyFile, SafelightError, TooLarge
+from safelight.errors import EmptyFile, FileError, SafelightError, TooLarge
 from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -55,7 +56,11 @@ def render(
 
     settings = config.load()
     if files == [Path("-")]:
-        return _through(settings, canonical(recipe))
+        try:
+            return _through(settings, canonical(recipe))
+        except FileError as error:
+            error.message = _without_upload(error.message)
+            raise
     todo = pictures(files, out)
     check_out(out)
     plan = canonical(recipe)
@@ -126,6 +131,11 @@ def _through(settings: "Settings", recipe: bytes) -> int:
     return 0
 
 
+def _without_upload(message: str) -> str:
+    """What is wrong with a file, without the advice for one that was uploaded: here none was."""
+    return re.sub(r"(;| and) upload it again\.$", ".", message)
+
+
 class _Task:
     """What is done with each file, by whichever engine is free."""
 
@@ -155,7 +165,7 @@ class _Task:
             seconds = time.monotonic() - start
             return Result(picture.path, "COMPLETED", seconds, saved=saved, explained=told)
         except SafelightError as error:
-            code, message = error.code, error.message
+            code, message = error.code, _without_upload(error.message)
         except OSError as error:
             code, message = "unreadable", reason(error, picture.path)
         finally:
