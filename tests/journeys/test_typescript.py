@@ -90,3 +90,10 @@ def test_every_other_call_is_there(program: Path, api: str, http: httpx.Client) 
     for _ in range(3):
         http.post("/uploads", json={}).raise_for_status()
     assert run(program, "listed", api) == {"status": 200, "items": 2}
+
+
+def test_a_restart_is_outlasted(program: Path) -> None:
+    """An API that has answered before is asked again for a minute and longer, and soon after it is back."""
+    said = run(program, "outlasted", "http://safelight.test")
+    assert said["status"] == "COMPLETED"
+    assert 60 <= said["seconds"] < 67

@@ -38,4 +38,21 @@ async function listed() {
   return { status: response.status, items: data.items.length };
 }
 
-say(await { developed, refused, listed }[command]());
+// An API that goes away after its first answer, for a minute by a clock that only pauses move.
+async function outlasted() {
+  let [passed, asked] = [0, 0];
+  Date.now = () => passed;
+  globalThis.setTimeout = (then, milliseconds) => {
+    passed += milliseconds;
+    queueMicrotask(then);
+  };
+  const fetch = async () => {
+    asked += 1;
+    if (asked > 1 && passed < 60_000) throw new TypeError("fetch failed");
+    return Response.json({ jobId: "j", status: asked > 1 ? "COMPLETED" : "PENDING" });
+  };
+  const job = await new Safelight({ api, fetch }).wait("j");
+  return { status: job.status, seconds: passed / 1000 };
+}
+
+say(await { developed, refused, listed, outlasted }[command]());

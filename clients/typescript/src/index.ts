@@ -26,7 +26,12 @@ const MULTIPART_FROM = 16_000_000;
 const AT_ONCE = 4;
 const PAGE = 16;
 const TRIES = 5;
+/** Milliseconds for which an API that has answered before is asked again: an update and its restart take a minute. */
+const PATIENCE = 90_000;
+const ASK_EVERY = 5_000;
 const PASSING = new Set([429, 500, 502, 503, 504]);
+/** What is said instead of an API that is being restarted. */
+const AWAY = new Set([502, 503, 504]);
 const TERMINAL = new Set(["COMPLETED", "FAILED", "EXPIRED", "CANCELED"]);
 
 /** The server, or the storage, said no. `code` is stable. */
@@ -49,11 +54,13 @@ export class Safelight {
     this.api = createClient<paths>({
       baseUrl: options.api.replace(/\/$/, ""),
       headers: options.key ? { Authorization: `Bearer ${options.key}` } : {},
-      fetch: (request) => this.patiently(() => this.fetch(request.clone())),
+      fetch: (request) => this.patiently(() => this.fetch(request.clone()), true),
     });
   }
 
   private readonly fetch: typeof fetch;
+  /** Whether the API has answered. */
+  private met = false;
 
   /** Send a file, in parts if it is large, and return the id of its job. Throws Refused. */
   async upload(file: Blob, options: UploadOptions = {}): Promise<string> {
@@ -135,16 +142,24 @@ export class Safelight {
     return answer;
   }
 
-  /** What passes by itself is tried again, with growing pauses or after Retry-After. */
-  private async patiently(send: () => Promise<Response>): Promise<Response> {
+  /** What passes by itself is tried again, with growing pauses or after Retry-After; the API until a restart is over. */
+  private async patiently(send: () => Promise<Response>, api = false): Promise<Response> {
+    const start = Date.now();
+    const enough = (attempt: number, away: boolean) => {
+      const waited = Date.now() - start;
+      if (attempt >= TRIES && api && waited >= PATIENCE) this.met = false;
+      return attempt >= TRIES && !(api && away && this.met && waited < PATIENCE);
+    };
     for (let attempt = 1; ; attempt++) {
-      const wait = 250 * 2 ** (attempt - 1) * (0.8 + 0.4 * Math.random());
+      const wait = Math.min(250 * 2 ** (attempt - 1), ASK_EVERY) * (0.8 + 0.4 * Math.random());
       try {
         const answer = await send();
-        if (!PASSING.has(answer.status) || attempt === TRIES) return answer;
+        const passing = PASSING.has(answer.status);
+        if (api && !passing) this.met = true;
+        if (!passing || enough(attempt, AWAY.has(answer.status))) return answer;
         await pause(Math.max(wait, 1000 * Number(answer.headers.get("retry-after") ?? 0)));
       } catch (error) {
-        if (attempt === TRIES || (error instanceof DOMException && error.name === "AbortError")) throw error;
+        if (enough(attempt, true) || (error instanceof DOMException && error.name === "AbortError")) throw error;
         await pause(wait);
       }
     }
