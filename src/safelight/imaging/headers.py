@@ -99,16 +99,18 @@ def check(header: Header, settings: Settings) -> None:
     if header.pages > settings.max_frames:
         raise TooManyFrames(f"The TIFF has more pages than the {settings.max_frames} that are allowed.")
     if max(width, height) > settings.max_side:
-        raise TooManyPixels(f"The image is {width} × {height}; a side may have {settings.max_side} pixels.")
+        raise TooManyPixels(
+            f"The image has {width} × {height} pixels and a side may have {settings.max_side}; make it smaller."
+        )
     if width * height * frames > settings.max_pixels:
         raise TooManyPixels(
             f"The image has {width} × {height} pixels" + (f" in {frames} frames" if frames > 1 else "") + ", "
-            f"and {settings.max_pixels} are allowed in all."
+            f"and {settings.max_pixels / 1e6:g} megapixels are allowed in all; make it smaller."
         )
     if header.interlaced and width * height > settings.max_interlaced_pixels:
         raise TooManyPixels(
-            f"The image has {width} × {height} pixels and is interlaced, where {settings.max_interlaced_pixels} "
-            "are allowed; save it without interlacing."
+            f"The image has {width} × {height} pixels and is interlaced, where "
+            f"{settings.max_interlaced_pixels / 1e6:g} megapixels are allowed; save it without interlacing."
         )
     if header.scans > settings.max_scans:
         raise TooManyScans
