@@ -13,6 +13,8 @@ from tests.unit.pipeline import Pipeline
 
 from safelight import shelf
 from safelight.entrypoints.api import create_app
+from safelight.entrypoints.deploy.parameters import parse
+from safelight.errors import ConfigurationError
 from safelight.entrypoints.api.auth import needed
 from safelight.entrypoints.deploy import artifact, material
 from safelight.entrypoints.deploy.account import FUNCTIONS, Names
@@ -210,6 +212,15 @@ def test_the_formats_that_may_be_let_in() -> None:
     pattern = re.compile(parameter["AllowedPattern"])
     assert pattern.search(",".join((*FORMATS, "tiff")))
     assert not any(pattern.search(wrong) for wrong in ("", "jpeg,", "heic", "jpeg, png"))
+
+
+def test_origins_that_functions_would_refuse_are_refused_before() -> None:
+    """Each of them: a function that does not start would say it later, and less clearly."""
+    for right in ("*", "https://a.example,http://localhost:3000", "https://a.example, https://b.example/"):
+        parse([f"CorsOrigins={right}"])
+    for wrong in ("a.example", "https://a.example/path", "https://a.example,b.example", ""):
+        with pytest.raises(ConfigurationError, match="origins such as"):
+            parse([f"CorsOrigins={wrong}"])
 
 
 # --- the API ---

@@ -57,7 +57,8 @@ def _expected(rule: Mapping[str, Any], value: str) -> str | None:
         if number is None or (low is not None and number < low) or (high is not None and number > high):
             return f"a whole number from {low}" + (f" to {high}" if high is not None else "")
         return None
-    if "AllowedPattern" in rule and not re.fullmatch(rule["AllowedPattern"], value):
+    values = value.split(",") if rule["Type"] == "CommaDelimitedList" else [value]
+    if not all(re.fullmatch(rule.get("AllowedPattern", ".*"), one) for one in values):
         return str(rule.get("ConstraintDescription", rule["AllowedPattern"]))
     if not rule.get("MinLength", 0) <= len(value) <= rule.get("MaxLength", 4096):
         return f"{rule.get('MinLength', 0)} to {rule.get('MaxLength', 4096)} characters"
