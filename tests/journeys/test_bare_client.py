@@ -110,7 +110,7 @@ def test_names_of_all_kinds(api: str, http: Any) -> None:
 def script_of(page: str, api: str) -> str:
     """The commands of a page that need nothing but curl."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    script = "\n".join(block for block in blocks if "curl" in block or "field" in block)
+    script = "\n".join(block for block in blocks if re.search(r"\b(curl|ask|field)\b", block))
     assert "http://127.0.0.1:8000" in script
     return script.replace("http://127.0.0.1:8000", api)
 
