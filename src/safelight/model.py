@@ -512,9 +512,6 @@ class Wake(Value, frozen=True):
     job_id: str
     key: str
     group: str
-    job: Job | None = None
-    """The job as the sender knew it, so that a worker need not read it before it claims it. It may be old by now, and a
-    queue may leave it out: the claim is written only if the record still is this one."""
 
 
 # --- names and keys ---------------------------------------------------------------------------------------

@@ -243,7 +243,7 @@ class Service:
         token = new_id()
         claim = Claim(token=token, worker=worker.name, until=now + self.settings.lease_seconds)
         try:
-            job = self.ports.jobs.update(wake.job_id, lambda job: job.claimed(claim, now=now), known=wake.job)
+            job = self.ports.jobs.update(wake.job_id, lambda job: job.claimed(claim, now=now))
         except JobNotFound:
             return None
         if not job.held_by(token):
@@ -538,7 +538,7 @@ class Service:
     def wake(self, job: Job) -> None:
         """Send the message that makes a worker look at the job."""
         assert job.source is not None
-        self.ports.queue.send(Wake(job_id=job.id, key=job.source.key, group=job.owner, job=job))
+        self.ports.queue.send(Wake(job_id=job.id, key=job.source.key, group=job.owner))
 
     def _refuse_overload(self) -> None:
         now = self.ports.clock()

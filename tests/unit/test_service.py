@@ -1,7 +1,6 @@
 """The promises of the use cases, on in-memory ports."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import IO, Any
 
 import msgspec
@@ -191,35 +190,6 @@ def test_a_repeated_message_changes_nothing(pipeline: Pipeline) -> None:
     wake = Wake(job_id=job.id, key=job.source.key, group=job.owner)
     assert pipeline.service.process(wake, Worker(name="late")) is None
     assert pipeline.now(job) == job
-
-
-@pytest.mark.parametrize("then", ["cancel", "delete"])
-def test_an_old_message_is_not_believed(pipeline: Pipeline, then: str) -> None:
-    """It holds the job as it was when it was sent; what has become of the job since then counts."""
-    job = pipeline.send(pipeline.request(), b"picture")
-    assert job.source is not None
-    wake = Wake(job_id=job.id, key=job.source.key, group=job.owner, job=job)
-    getattr(pipeline.service, then)(ME, job.id)
-    assert pipeline.service.process(wake, Worker(name="late")) is None
-    with suppress(JobNotFound):
-        assert pipeline.now(job).state is JobState.CANCELED
-    assert not pipeline.ports.blobs.list(f"processed/uploads/{job.id}/").items
-
-
-def test_a_job_in_a_message_need_not_be_read(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker claims and completes it by what it knows of it."""
-    job = pipeline.send(pipeline.request(), b"picture")
-    update, known = pipeline.ports.jobs.update, list[Job | None]()
-
-    def noted(job_id: str, change: Callable[[Job], Job], **given: Any) -> Job:
-        known.append(given.get("known"))
-        return update(job_id, change, **given)
-
-    monkeypatch.setattr(pipeline.ports.jobs, "update", noted)
-    assert pipeline.work() == 1
-    assert pipeline.now(job).state is JobState.COMPLETED
-    assert len(known) == 2
-    assert None not in known
 
 
 def test_a_later_overwrite_is_harmless(pipeline: Pipeline) -> None:

@@ -74,7 +74,6 @@ class Messages:
     def send(self, wake: Wake, *, delay: float = 0.0) -> None:
         """Wake a worker for this job."""
         at = self._clock() + max(delay, 0.0)
-        wake = msgspec.structs.replace(wake, job=None)  # the store is at hand: a second copy spares nothing
         with self._database.writing() as write:
             waiting = write.row(
                 "SELECT id, receipt, visible_at, again_at FROM messages WHERE job_id = ?", (wake.job_id,)

@@ -1,33 +1,15 @@
 """What stands in a message, and what garbage does."""
 
 import json
-from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.backends.aws.messages import LONGEST_DOC, Letter, decode, encode, group_id
-from safelight.model import Job, JobState, RecipeRef, Stage, Upload, Wake
+from safelight.backends.aws.messages import Letter, decode, encode, group_id
+from safelight.model import Wake
 
 WAKE = Wake(job_id="j1", key="uploads/j1/ü.jpg", group="ann")
-
-
-def a_job(job_id: str, **more: Any) -> Job:
-    """A job that waits for its upload."""
-    return Job(
-        id=job_id,
-        owner="ann",
-        state=JobState.PENDING,
-        stage=Stage.AWAITING_UPLOAD,
-        created_at=1.5,
-        updated_at=1.5,
-        due_at=None,
-        upload=Upload(filename="a.jpg", key=WAKE.key),
-        recipe=RecipeRef(name="default", digest="d"),
-        **more,
-    )
 
 
 def test_a_message_has_the_first_contracts_fields() -> None:
@@ -47,36 +29,6 @@ def test_a_message_is_read_as_it_was_written(job_id: str, key: str, owner: str, 
     """Any text; a job has an id."""
     letter = Letter(wake=Wake(job_id=f"j{job_id}", key=key, group=owner), not_before=not_before)
     assert decode(encode(letter, "b")["MessageBody"]) == letter
-
-
-def test_a_message_holds_the_job_as_it_was_sent() -> None:
-    """Then a worker need not read it first; in characters that SQS takes, whatever stands in the job."""
-    job = a_job("j1", metadata={"name": "\ufffe\x01ü"})
-    body = encode(Letter(wake=msgspec.structs.replace(WAKE, job=job)), "b")["MessageBody"]
-    assert body.isascii()
-    letter = decode(body)
-    assert letter is not None
-    assert letter.wake.job == job
-
-
-def test_a_job_that_is_too_large_is_left_to_be_read() -> None:
-    """A message has a limit of its own."""
-    job = a_job("j1", metadata={"name": "x" * LONGEST_DOC})
-    body = encode(Letter(wake=msgspec.structs.replace(WAKE, job=job)), "b")["MessageBody"]
-    assert decode(body) == Letter(wake=WAKE)
-
-
-@pytest.mark.parametrize("doc", [None, 1, "", "{}", "nonsense", {"id": "j1"}, '{"id": "j1"}'])
-def test_a_message_with_a_job_that_can_not_be_read_wakes_all_the_same(doc: object) -> None:
-    """Of another version, say."""
-    letter = decode(json.dumps({"jobId": "j1", "s3Key": "a", "doc": doc}))
-    assert letter == Letter(wake=Wake(job_id="j1", key="a", group=""))
-
-
-def test_another_job_is_not_taken_for_the_one_that_is_woken() -> None:
-    """It is read then."""
-    message = encode(Letter(wake=msgspec.structs.replace(WAKE, job=a_job("j2"))), "b")
-    assert decode(message["MessageBody"]) == Letter(wake=WAKE)
 
 
 def test_a_message_of_the_first_contract_is_read() -> None:
