@@ -37,7 +37,7 @@ Address = Annotated[
     ),
 ]
 
-Origin = Annotated[str, msgspec.Meta(pattern=r"\A(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#]+/?)\Z")]
+Origin = Annotated[str, msgspec.Meta(pattern=r"\A(\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+/?)\Z")]
 """As browsers say it: a scheme and a host, with a port if it is not the usual one. Apps have schemes of their own."""
 
 Origins = Annotated[

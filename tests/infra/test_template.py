@@ -216,11 +216,12 @@ def test_the_formats_that_may_be_let_in() -> None:
 
 def test_origins_that_functions_would_refuse_are_refused_before() -> None:
     """Each of them: a function that does not start would say it later, and less clearly."""
-    for right in ("*", "https://a.example,http://localhost:3000", "https://a.example, https://b.example/"):
+    for right in ("*", "https://a.example,http://localhost:3000", "https://a.example, https://b.example:8443"):
         parse([f"CorsOrigins={right}"])
-    for wrong in ("a.example", "https://a.example/path", "https://a.example,b.example", ""):
+    for wrong in ("a.example", "https://a.example/", "https://*.example", "https://a.example,b.example", ""):
         with pytest.raises(ConfigurationError, match="origins such as"):
             parse([f"CorsOrigins={wrong}"])
+    assert parse(["WatermarkText=a\nb"]) == {"WatermarkText": "a\nb"}, "of this one any text is right"
 
 
 # --- the API ---

@@ -46,8 +46,9 @@ class Broken(Exception):
 
 
 @contextmanager
-def emulator(*, region: str = REGION) -> Iterator[str]:
-    """Ministack. It checks signatures and policies as AWS does; the user `test` may do everything."""
+def emulator(*, region: str = REGION, **environ: str) -> Iterator[str]:
+    """Ministack. It checks signatures and policies as AWS does; the user `test` may do everything. `environ` is set for
+    it and for the functions, which it runs as its children."""
     python = _installed(HOME / "bin" / "python", "make test")
     port = free_port()
     # It unpacks every function again and again, and leaves all of it behind.
@@ -62,7 +63,9 @@ def emulator(*, region: str = REGION) -> Iterator[str]:
             "SFTP_ENABLED": "0",
             "TMPDIR": str(scratch),
         }
-        with _running([str(python), "-m", "ministack"], port, "/_ministack/health", settings) as url:
+        with _running(
+            [str(python), "-m", "ministack"], port, "/_ministack/health", settings | environ
+        ) as url:
             yield url
 
 

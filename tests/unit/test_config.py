@@ -123,7 +123,15 @@ def test_origins_are_as_browsers_say_them(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["example.org", "https://a.example,b.example", "https://a.example/app", "https://"]
+    "text",
+    [
+        "example.org",
+        "https://a.example,b.example",
+        "https://a.example/app",
+        "https://",
+        "https://*.example.org",
+        "https://user:password@a.example",
+    ],
 )
 def test_what_no_browser_would_say_is_no_origin(text: str) -> None:
     """It would match no page: it is refused at the start, with what it should look like."""

@@ -21,7 +21,7 @@ import msgspec
 import pyvips
 from PIL import Image
 
-from safelight.edits import MOST, area
+from safelight.edits import area
 from safelight.imaging import blocks, exif
 from safelight.model import Facts
 from safelight.operations import Coarse, Edit, Layer, Mark, Region, Size, Turn
@@ -154,12 +154,12 @@ def _marks(edits: Sequence[Edit], size: Size, decode: Decode | None) -> list[Tur
         return marks
     if decode is None:
         return Refused("it would have to be decoded whole")
-    # What the library would refuse afterwards is not worth decoding.
+    # What the library would refuse afterwards is not worth decoding, nor what takes longer than the whole picture.
     parts = [edit.region for edit in edits if isinstance(edit, Coarse)]
-    if len(parts) + len(marks) > MOST_LAYERS // 2:
+    if len(parts) + sum(len(edit.layers) for edit in marks if isinstance(edit, Mark)) > MOST_LAYERS:
         return Refused("too many parts are pixelated")
-    if area(parts) > min(MOST, size.width * size.height // 2):
-        return Refused("too much of it is pixelated")
+    if area(parts) > size.width * size.height:
+        return Refused("more is pixelated than it has pixels")
     try:
         return blocks.as_marks(edits, size, decode())
     except pyvips.Error:  # what is wrong with the file, the pixels' way says

@@ -736,6 +736,7 @@ ORDERS: dict[str, tuple[dict[str, Any], ...]] = {
     "both": (WHITE, pixelate(PART, block=12), MARK),
     "part of itself": (pixelate(PART, (60, 20, 40, 40), (50, 30, 30, 30), block=11),),
     "twice": (pixelate(PART, block=5), MARK, pixelate((50, 10, 70, 60), block=13)),
+    "twice in one place": (pixelate((16, 16, 96, 80), block=5), pixelate((32, 16, 96, 80), block=13)),
 }
 
 
@@ -767,12 +768,12 @@ def test_many_parts_that_overlap(either: Either) -> None:
 @pytest.mark.parametrize(
     ("places", "reason"),
     [
-        ([(0, 0, 150, 60)], "too much"),
-        ([(x, y, 4, 4) for x in range(0, 120, 8) for y in range(0, 80, 8)], "too many"),
+        ([(0, 0, 150, 60), (0, 20, 150, 60)], "more"),
+        ([(x, y, 4, 4) for x in range(0, 150, 6) for y in range(0, 110, 6)], "too many"),
     ],
 )
 def test_what_will_be_refused_is_not_decoded(places: list[tuple[int, int, int, int]], reason: str) -> None:
-    """More than half of the picture, and more parts than the library takes."""
+    """More than there is, by and by, and more parts than the library takes."""
     edits = [Coarse(Region(*place), 2) for place in places]
     refused = splice.splice(photo(), Size(*SIZE), edits, io.BytesIO(), decode=lambda: pytest.fail("decoded"))
     assert isinstance(refused, Refused)

@@ -58,8 +58,9 @@ def _expected(rule: Mapping[str, Any], value: str) -> str | None:
             return f"a whole number from {low}" + (f" to {high}" if high is not None else "")
         return None
     values = value.split(",") if rule["Type"] == "CommaDelimitedList" else [value]
-    if not all(re.fullmatch(rule.get("AllowedPattern", ".*"), one) for one in values):
-        return str(rule.get("ConstraintDescription", rule["AllowedPattern"]))
+    pattern = rule.get("AllowedPattern")
+    if pattern and not all(re.fullmatch(pattern, one) for one in values):
+        return str(rule.get("ConstraintDescription", pattern))
     if not rule.get("MinLength", 0) <= len(value) <= rule.get("MaxLength", 4096):
         return f"{rule.get('MinLength', 0)} to {rule.get('MaxLength', 4096)} characters"
     return None
