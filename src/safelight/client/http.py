@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from safelight import __version__
-from safelight.client.errors import ClientError, Refused, Unreachable
+from safelight.client.errors import ClientError, Refused, TookTooLong, Unreachable
 from safelight.errors import ConfigurationError
 
 ATTEMPTS: Final = 5
@@ -30,7 +30,6 @@ PASSING: Final = frozenset({429, 500, 502, 503, 504})
 AWAY: Final = frozenset({502, 503, 504})
 """What is said instead of a server that is being restarted, by itself or by a proxy before it."""
 LONGEST_PAUSE: Final = 30.0
-TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 # Many files at once each hold a connection open while they wait; none of them may starve an upload.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32)
 LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
@@ -65,7 +64,7 @@ class Http:
         self._key = key or None
         self._patience = PATIENCE if patience is None else patience
         self._client = httpx.Client(
-            timeout=TIMEOUT,
+            timeout=timeouts(),
             limits=LIMITS,
             transport=transport,
             headers={"User-Agent": f"safelight/{__version__}"},
@@ -84,32 +83,41 @@ class Http:
     ) -> httpx.Response:
         """Send a request, again if need be, and return a good answer (2xx or 304).
 
-        Raise Unreachable or Refused. `url` may be a path of the API. `within` bounds the patience, in seconds.
+        Raise Unreachable or Refused, and TookTooLong when `within`, in seconds, is over before there is an answer.
+        `url` may be a path of the API.
         """
         start = time.monotonic()
+        end = start + within
         host = httpx.URL(self.url(url)).netloc
         for attempt in itertools.count(1):
+            timeout = timeouts(remaining(end))
             pause = backoff(attempt)
             try:
-                response = self._client.request(method, self.url(url), **self._keyed(url, request()))
+                response = self._client.request(
+                    method, self.url(url), timeout=timeout, **self._keyed(url, request())
+                )
             except httpx.TransportError as error:
                 # Waiting would only hide that nobody listens.
                 absent = isinstance(error, httpx.ConnectError) and attempt == 1 and not self._met
-                if absent or self._given_up(host, attempt, start, within):
+                if absent or self._given_up(host, attempt, start, end):
                     raise self.lost(url) from error
             else:
                 if not passes(response):
                     self._met.add(host)
                     return checked(response)
                 here = response.status_code not in AWAY
-                if (here and attempt >= ATTEMPTS) or self._given_up(host, attempt, start, within):
+                if (here and attempt >= ATTEMPTS) or self._given_up(host, attempt, start, end):
                     return checked(response)
                 pause = max(pause, retry_after(response))
-            time.sleep(pause)
+            time.sleep(min(pause, remaining(end)))
         raise AssertionError("the last attempt returns or raises")
 
-    def _given_up(self, host: bytes, attempt: int, start: float, within: float) -> bool:
-        """Whether enough tries were made, and a server that was there has been waited for long enough."""
+    def _given_up(self, host: bytes, attempt: int, start: float, end: float) -> bool:
+        """Whether enough tries were made, and a server that was there has been waited for long enough.
+
+        Raise TookTooLong after `end`, however many tries there were.
+        """
+        remaining(end)
         waited = time.monotonic() - start
         if attempt < ATTEMPTS:
             return False
@@ -117,7 +125,7 @@ class Http:
             self._met.discard(
                 host
             )  # it is gone: what is asked next, about other files, does not wait as long
-        return host not in self._met or waited >= within
+        return host not in self._met
 
     def ask(self, answer: type[Answer], method: str, path: str, request: Request = dict) -> Answer:
         """Call the API and decode its answer."""
@@ -159,6 +167,19 @@ class Http:
         if self.api.startswith(origin):
             return Unreachable(self.api)
         return Refused(f"The storage at {origin} does not answer.", status=0, code="storage_unreachable")
+
+
+def remaining(end: float) -> float:
+    """The seconds until `end`, a moment of the monotonic clock. Raise TookTooLong if there are none."""
+    left = end - time.monotonic()
+    if left <= 0:
+        raise TookTooLong
+    return left
+
+
+def timeouts(left: float = float("inf"), read: float = 30.0) -> httpx.Timeout:
+    """The timeouts of a request: none is longer than the time that is left for it, in seconds."""
+    return httpx.Timeout(min(read, left), connect=min(10.0, left))
 
 
 def passes(response: httpx.Response) -> bool:

@@ -9,8 +9,8 @@ import httpx
 import msgspec
 
 from safelight.client.answers import Status
-from safelight.client.errors import Refused, TookTooLong
-from safelight.client.http import LONGEST_PAUSE, Http, checked, retry_after
+from safelight.client.errors import Refused
+from safelight.client.http import LONGEST_PAUSE, Http, checked, remaining, retry_after, timeouts
 
 SILENCE: Final = 60.0
 """Seconds without a sign of life after which a stream of events is taken to be dead, and opened anew."""
@@ -40,7 +40,7 @@ class Watch:
 
     def _listen(self) -> Iterator[Status]:
         headers = {"Accept": "text/event-stream"}
-        silence = httpx.Timeout(10.0, read=max(0.1, min(SILENCE, self._left())))
+        silence = timeouts(self._left(), SILENCE)
         try:
             with self._http.stream(f"{self._path}/events", headers=headers, timeout=silence) as response:
                 if response.status_code == httpx.codes.NOT_FOUND:
@@ -83,7 +83,4 @@ class Watch:
             yield self._http.decode(Status, response)
 
     def _left(self) -> float:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise TookTooLong
-        return left
+        return remaining(self._end)

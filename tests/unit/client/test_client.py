@@ -303,9 +303,34 @@ def test_waiting_for_a_job_ends_before_patience_does(pauses: list[float]) -> Non
             "GET /jobs/j": [job("PENDING"), *[httpx.ConnectError("refused")] * 50],
         }
     )
-    with script.client() as client, pytest.raises(Unreachable):
+    with script.client() as client, pytest.raises(TookTooLong):
         client.job("j").wait(timeout=10.0)
-    assert sum(pauses) < 20.0
+    assert sum(pauses) == pytest.approx(10.0, abs=0.5)
+
+
+@pytest.mark.parametrize("answer", [502, 503, 500, 429])
+def test_a_long_pause_is_cut_by_the_time_to_wait(answer: int, pauses: list[float]) -> None:
+    """However long the server asks to be left alone, and however few tries that leaves."""
+    later = httpx.Response(answer, headers={"Retry-After": "30"})
+    script = Script({"GET /jobs/j/events": httpx.Response(405), "GET /jobs/j": [job("PENDING"), later]})
+    with script.client() as client, pytest.raises(TookTooLong):
+        client.job("j").wait(timeout=3.0)
+    assert sum(pauses) == pytest.approx(3.0, abs=0.5)
+
+
+def test_a_silent_server_is_not_waited_for_longer(pauses: list[float]) -> None:
+    """No timeout of a request outlasts the time to wait; what was cut by it is told as that."""
+    script = Script(
+        {
+            "GET /jobs/j/events": httpx.ConnectTimeout("silence"),
+            "GET /jobs/j": [job("PENDING"), *[httpx.ReadTimeout("silence")] * 50],
+        }
+    )
+    with script.client() as client, pytest.raises(TookTooLong):
+        client.job("j").wait(timeout=3.0)
+    allowed = [request.extensions["timeout"] for request in script.seen[1:]]
+    assert all(max(each["connect"], each["read"]) <= 3.0 for each in allowed)
+    assert allowed[-1]["read"] < 1.5
 
 
 def test_the_storage_says_no(photo: Path) -> None:
