@@ -28,7 +28,9 @@ ASK_EVERY: Final = 5.0
 """The longest pause of our own between two tries, in seconds: who waits for a restart wants to notice its end."""
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
 AWAY: Final = frozenset({502, 503, 504})
-"""What is said instead of a server that is being restarted, by itself or by a proxy before it."""
+"""What a proxy says instead of a server that is being restarted; from the server itself they are refusals."""
+PROBLEM: Final = "urn:safelight:problem:"
+"""What the type of a problem document begins with that is a Safelight's."""
 LONGEST_PAUSE: Final = 30.0
 # Many files at once each hold a connection open while they wait; none of them may starve an upload.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32)
@@ -105,7 +107,11 @@ class Http:
                 if not passes(response):
                     self._met.add(host)
                     return checked(response)
-                here = response.status_code not in AWAY
+                own = is_problem(response)
+                if own:
+                    self._met.add(host)
+                # Who says itself that it can not is there, and need not be waited for as if it were not.
+                here = own or response.status_code not in AWAY
                 if (here and attempt >= ATTEMPTS) or self._given_up(host, attempt, start, end):
                     return checked(response)
                 pause = max(pause, retry_after(response))
@@ -187,6 +193,20 @@ def passes(response: httpx.Response) -> bool:
     # A conflict that says when to come back: the first try of this very request is still being answered.
     conflict = response.status_code == httpx.codes.CONFLICT and "retry-after" in response.headers
     return response.status_code in PASSING or conflict
+
+
+def is_problem(response: httpx.Response) -> bool:
+    """Whether it is a Safelight itself that refuses: its problems name their kind by a URN of its own."""
+    if not response.headers.get("content-type", "").startswith("application/problem+json"):
+        return False
+    try:
+        return msgspec.json.decode(response.content, type=_Problem).type.startswith(PROBLEM)
+    except msgspec.DecodeError:
+        return False
+
+
+class _Problem(msgspec.Struct):
+    type: str
 
 
 def checked(response: httpx.Response) -> httpx.Response:

@@ -77,7 +77,8 @@ def completed(sha256: str = hashlib.sha256(BODY).hexdigest()) -> httpx.Response:
 
 def problem(status: int, code: str, detail: str, **headers: str) -> httpx.Response:
     """A refusal."""
-    return httpx.Response(status, json={"code": code, "detail": detail}, headers=headers)
+    body = {"type": f"urn:safelight:problem:{code}", "code": code, "detail": detail}
+    return httpx.Response(status, json=body, headers={"content-type": "application/problem+json"} | headers)
 
 
 GRANT = {"jobId": "j", "uploadUrl": f"{API}/files/a.jpg?signed", "uploadHeaders": {"x-signed": "yes"}}
@@ -306,6 +307,40 @@ def test_waiting_for_a_job_ends_before_patience_does(pauses: list[float]) -> Non
     with script.client() as client, pytest.raises(TookTooLong):
         client.job("j").wait(timeout=10.0)
     assert sum(pauses) == pytest.approx(10.0, abs=0.5)
+
+
+def test_a_server_that_refuses_is_not_away(pauses: list[float]) -> None:
+    """A 503 of its own is told after five attempts, as any other refusal; a restart after it is still outlasted."""
+    busy = problem(503, "overloaded", "Come back later.", **{"Retry-After": "30"})
+    cut = httpx.ConnectError("refused")
+    script = Script({"GET /jobs/j": [job(), *[busy] * http.ATTEMPTS, *[cut] * 20, job("PROCESSING")]})
+    with script.client() as client:
+        waiting = client.job("j")
+        with pytest.raises(Refused, match="Come back later") as told:
+            waiting.refresh()
+        assert (told.value.code, len(script.seen)) == ("overloaded", 1 + http.ATTEMPTS)
+        assert sum(pauses) >= http.PATIENCE
+        assert waiting.refresh().status.status == "PROCESSING"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(503, json={"type": "about:blank", "title": "No upstream"}),
+        httpx.Response(503, text="away", headers={"content-type": "application/problem+json"}),
+        httpx.Response(
+            503, json=["urn:safelight:problem:x"], headers={"content-type": "application/problem+json"}
+        ),
+        httpx.Response(
+            503, json={"type": "about:blank"}, headers={"content-type": "application/problem+json"}
+        ),
+    ],
+)
+def test_a_problem_of_a_proxy(answer: httpx.Response, pauses: list[float]) -> None:
+    """Proxies tell problems in the same form: what is not a Safelight's does not stand for one."""
+    script = Script({"GET /jobs/j": [job(), *[answer] * 12, job("PROCESSING")]})
+    with script.client() as client:
+        assert client.job("j").refresh().status.status == "PROCESSING"
 
 
 @pytest.mark.parametrize("answer", [502, 503, 500, 429])
