@@ -97,3 +97,37 @@ def test_a_restart_is_outlasted(program: Path) -> None:
     said = run(program, "outlasted", "http://safelight.test")
     assert said["status"] == "COMPLETED"
     assert 60 <= said["seconds"] < 67
+
+
+def test_who_does_not_wait_is_not_kept_waiting(program: Path) -> None:
+    """A signal ends pauses and requests alike, whatever its reason is, and the reason is what is thrown."""
+    said = run(program, "abandoned", "http://safelight.test")
+    assert said == [{"reason": r, "prompt": True} for r in ("TimeoutError", "enough", "before")] * 3
+
+
+@pytest.mark.parametrize(
+    ("said", "refused", "waiting"),
+    [
+        ("7", 7000, 7000),
+        ("3600", 30_000, 30_000),
+        ("Wed, 21 Oct 2099 07:28:00 GMT", 250, 1000),
+        ("-1", 250, 1000),
+    ],
+)
+def test_when_to_come_back(program: Path, said: str, refused: int, waiting: int) -> None:
+    """As many seconds as the server says, but never for longer than the Python client; a date is no number of them."""
+    first, second = run(program, "later", "http://safelight.test", said)
+    assert 0.8 * refused <= first <= 1.2 * refused
+    assert second == pytest.approx(waiting)
+
+
+def test_an_api_that_refuses_is_not_away(program: Path) -> None:
+    """Its own 503 is told after five attempts, as any other refusal; a restart after it is still outlasted."""
+    said = run(program, "busy", "http://safelight.test")
+    assert said["refusal"] == {
+        "code": "overloaded",
+        "message": "Come back later.",
+        "asked": 5,
+        "seconds": 120,
+    }
+    assert said["then"] == "COMPLETED"

@@ -30,8 +30,11 @@ const TRIES = 5;
 const PATIENCE = 90_000;
 const ASK_EVERY = 5_000;
 const PASSING = new Set([429, 500, 502, 503, 504]);
-/** What is said instead of an API that is being restarted. */
+/** What a proxy says instead of an API that is being restarted; from the API itself they are refusals. */
 const AWAY = new Set([502, 503, 504]);
+/** What the type of a problem document begins with that is a Safelight's. */
+const PROBLEM = "urn:safelight:problem:";
+const LONGEST_PAUSE = 30_000;
 const TERMINAL = new Set(["COMPLETED", "FAILED", "EXPIRED", "CANCELED"]);
 
 /** The server, or the storage, said no. `code` is stable. */
@@ -54,7 +57,7 @@ export class Safelight {
     this.api = createClient<paths>({
       baseUrl: options.api.replace(/\/$/, ""),
       headers: options.key ? { Authorization: `Bearer ${options.key}` } : {},
-      fetch: (request) => this.patiently(() => this.fetch(request.clone()), true),
+      fetch: (request) => this.patiently(() => this.fetch(request.clone()), request.signal, true),
     });
   }
 
@@ -126,14 +129,14 @@ export class Safelight {
       const answer = await this.api.GET("/jobs/{jobId}", { params: { path: { jobId } }, signal });
       const job = taken(answer);
       if (TERMINAL.has(job.status)) return job;
-      await pause(1000 * Number(answer.response.headers.get("retry-after") ?? 1), signal);
+      await pause(retryAfter(answer.response) || 1000, signal);
     }
   }
 
   private async put(url: string, headers: Record<string, string>, body: Blob, signal?: AbortSignal): Promise<Response> {
     // A browser sets the length itself, and refuses to be told.
     const own = Object.fromEntries(Object.entries(headers).filter(([name]) => name.toLowerCase() !== "content-length"));
-    const answer = await this.patiently(() => this.fetch(url, { method: "PUT", headers: own, body, signal }));
+    const answer = await this.patiently(() => this.fetch(url, { method: "PUT", headers: own, body, signal }), signal);
     if (!answer.ok) {
       const text = await answer.text();
       const said = (tag: string) => new RegExp(`<${tag}>(.*?)</${tag}>`, "s").exec(text)?.[1];
@@ -143,25 +146,28 @@ export class Safelight {
   }
 
   /** What passes by itself is tried again, with growing pauses or after Retry-After; the API until a restart is over. */
-  private async patiently(send: () => Promise<Response>, api = false): Promise<Response> {
+  private async patiently(send: () => Promise<Response>, signal?: AbortSignal, api = false): Promise<Response> {
     const start = Date.now();
     const enough = (attempt: number, away: boolean) => {
       const waited = Date.now() - start;
-      if (attempt >= TRIES && api && waited >= PATIENCE) this.met = false;
+      if (attempt >= TRIES && api && away && waited >= PATIENCE) this.met = false;
       return attempt >= TRIES && !(api && away && this.met && waited < PATIENCE);
     };
     for (let attempt = 1; ; attempt++) {
-      const wait = Math.min(250 * 2 ** (attempt - 1), ASK_EVERY) * (0.8 + 0.4 * Math.random());
+      let wait = Math.min(250 * 2 ** (attempt - 1), ASK_EVERY) * (0.8 + 0.4 * Math.random());
       try {
         const answer = await send();
         const passing = PASSING.has(answer.status);
-        if (api && !passing) this.met = true;
-        if (!passing || enough(attempt, AWAY.has(answer.status))) return answer;
-        await pause(Math.max(wait, 1000 * Number(answer.headers.get("retry-after") ?? 0)));
+        const own = passing && (await isProblem(answer));
+        if (api && (own || !passing)) this.met = true;
+        if (!passing || enough(attempt, AWAY.has(answer.status) && !own)) return answer;
+        wait = Math.max(wait, retryAfter(answer));
       } catch (error) {
+        // What the caller has called off is told in the caller's words: any value may be the reason.
+        signal?.throwIfAborted();
         if (enough(attempt, true) || (error instanceof DOMException && error.name === "AbortError")) throw error;
-        await pause(wait);
       }
+      await pause(wait, signal);
     }
   }
 }
@@ -173,9 +179,33 @@ function taken<T>(answer: { data?: T; error?: unknown; response: Response }): T 
   throw new Refused(problem.detail ?? `The server answered ${status}.`, status, problem.code ?? "refused");
 }
 
+/** The milliseconds that Retry-After asks for, or 0. It may be a date, too; our own pauses do then. */
+function retryAfter(answer: Response): number {
+  const text = answer.headers.get("retry-after") ?? "";
+  return /^\d+$/.test(text) ? Math.min(1000 * Number(text), LONGEST_PAUSE) : 0;
+}
+
+/** Whether it is a Safelight itself that refuses: its problems name their kind by a URN of its own. */
+async function isProblem(answer: Response): Promise<boolean> {
+  if (!answer.headers.get("content-type")?.startsWith("application/problem+json")) return false;
+  const problem: unknown = await answer
+    .clone()
+    .json()
+    .catch(() => null);
+  const { type } = (problem ?? {}) as { type?: unknown };
+  return typeof type === "string" && type.startsWith(PROBLEM);
+}
+
+/** Do nothing for a while. Throws the signal's reason as soon as it is aborted. */
 function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+    if (signal?.aborted) return reject(signal.reason);
+    const abort = () => (clearTimeout(timer), reject(signal?.reason));
+    const timer = setTimeout(() => {
+      // A signal may outlive many pauses.
+      signal?.removeEventListener("abort", abort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener("abort", abort, { once: true });
   });
 }
