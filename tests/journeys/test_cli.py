@@ -142,7 +142,8 @@ def test_a_server_that_goes_away(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert len(lines) == failed + 1, said
     assert all("No Safelight answers" in line for line in lines[:-1])
-    assert any(re.search(r"is job (\S+): `safelight jobs save \1 --api ", line) for line in lines[:-1])
+    later = rf"is job (\S+): `safelight jobs save \1 --api \S+ --out {tmp_path}/out`"
+    assert any(re.search(later, line) for line in lines[:-1])
     assert lines[-1] == f"safelight: {failed} of 6 files failed."
 
 
@@ -170,7 +171,9 @@ def test_ctrl_c_while_files_are_under_way(tmp_path: Path) -> None:
         assert len(lines) > 1
         for line in lines[:-1]:
             told = re.fullmatch(
-                r"safelight: .*\.jpg: sent, and goes on as job (\S+); `safelight jobs save .*", line
+                r"safelight: .*\.jpg: sent, and goes on as job (\S+); "
+                rf"`safelight jobs save \1 --api \S+ --out {tmp_path}/out` waits .*",
+                line,
             )
             assert told, line
             with client(server.url) as http:
@@ -186,6 +189,8 @@ def test_upload_without_waiting(api: str, http: httpx.Client, photo: Path, tmp_p
     told = safelight("upload", photo, "--no-wait", settings={"api": api})
     [job_id] = re.findall(r"PENDING as job (\S+)", told.stdout)
     assert told.stderr == f"`safelight jobs save {job_id}` waits for it and saves its results.\n"
+    aside = safelight("upload", photo, "--no-wait", "--out", "my web", settings={"api": api})
+    assert " --out 'my web'` waits for it" in aside.stderr
     elsewhere = safelight("upload", photo, photo.parent, "--no-wait", "--api", api)
     assert f"jobs save {job_id} --api {api}`" not in elsewhere.stderr
     assert f" --api {api}`" in elsewhere.stderr
@@ -206,6 +211,7 @@ def test_saving_the_results_of_jobs(api: str, http: httpx.Client, photo: Path, t
         ("bad.jpg", "FAILED", "type_not_allowed"),
         (None, "FAILED", "job_not_found"),
     }
+    assert told.keys() == set(made)
     assert told[made[0]]["outputs"][0]["path"] == str(tmp_path / "out/beach-main.jpg")
     lines = done.stderr.splitlines()
     assert "safelight: job nobody-knows-it: There is no job nobody-knows-it here. [job_not_found]" in lines

@@ -13,6 +13,9 @@ SUFFIXES: Final = frozenset(
 )
 """Of all that a Safelight can be set to take: one that does not take a file says why."""
 
+DEFAULT_OUT: Final = Path("safelight-out")
+"""Where results are saved, if nothing else is said."""
+
 
 class Picture(NamedTuple):
     """A file to work on, and the folder, below that of all outputs, where its own belong."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from safelight.entrypoints.cli.files import reason
+from safelight.entrypoints.cli.files import DEFAULT_OUT, reason
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.results import Result, Saved
 from safelight.entrypoints.cli.terminal import DEFAULT_API
@@ -20,10 +20,12 @@ AT_ONCE: Final = 16
 """Files under way at once: enough to keep every worker busy while others are sent and fetched."""
 
 
-def save_later(job_id: str, api: str) -> str:
-    """What to do for the results of a job that is not waited for."""
+def save_later(job_id: str, api: str, out: Path) -> str:
+    """What to do for the results of a job that is not waited for, to have them where they were meant to be."""
     known = os.environ.get("SAFELIGHT_API", DEFAULT_API)
     where = "" if api.rstrip("/") == known.rstrip("/") else f" --api {shlex.quote(api)}"
+    if out != DEFAULT_OUT:
+        where += f" --out {shlex.quote(str(out))}"
     return f"`safelight jobs save {job_id}{where}` waits for it and saves its results."
 
 
@@ -37,21 +39,32 @@ class Following:
         self._out = out
         self._met = False
 
-    def __call__(self, file: Path, below: Path, find: "Callable[[Bar], Job]") -> Result:
-        """Find the job of a file, and see it through. The results belong `below` the folder of all."""
+    def __call__(
+        self, file: Path, below: Path, find: "Callable[[Bar], Job]", *, known: str | None = None
+    ) -> Result:
+        """Find the job of a file, and see it through. The results belong `below` the folder of all.
+
+        `known` is the job's id where it is known beforehand, and nothing is sent.
+        """
         bar = self._board.bar(file.name)
         start = time.monotonic()
         try:
-            return self._carry_out(file, below, find, bar, start)
+            return self._carry_out(file, below, find, bar, start, known)
         finally:
             bar.close()
 
     def _carry_out(
-        self, file: Path, below: Path, find: "Callable[[Bar], Job]", bar: Bar, start: float
+        self,
+        file: Path,
+        below: Path,
+        find: "Callable[[Bar], Job]",
+        bar: Bar,
+        start: float,
+        known: str | None,
     ) -> Result:
         from safelight.client import NotCompleted, Unreachable
 
-        job_id = None
+        job_id = known
         state = "FAILED"
         try:
             job = find(bar)
@@ -67,19 +80,8 @@ class Following:
         except Unreachable as error:
             if not self._met:
                 raise  # there never was a server: the other files would fare no better
-            sent = (
-                f"The file was sent and is job {job_id}: {save_later(job_id, self._api)}"
-                if job_id
-                else "The file was not sent."
-            )
-            return Result(
-                file,
-                state,
-                time.monotonic() - start,
-                job_id,
-                code=error.code,
-                message=f"{error.message} {sent}",
-            )
+            message = f"{error.message} {self._left(job_id, state, below, sent=known is None)}"
+            return Result(file, state, time.monotonic() - start, job_id, code=error.code, message=message)
         except NotCompleted as error:
             failed = _failed(file, start, job_id, error.code, error.message)
             return failed._replace(ended=True)
@@ -92,6 +94,17 @@ class Following:
             for output, path in zip(job.status.outputs, paths, strict=True)
         )
         return Result(file, job.status.status, time.monotonic() - start, job_id, saved)
+
+    def _left(self, job_id: str | None, state: str, below: Path, *, sent: bool) -> str:
+        """How things are left when the server has gone, and what to do."""
+        if job_id is None:
+            return "The file was not sent."
+        later = save_later(job_id, self._api, (self._out or DEFAULT_OUT) / below)
+        if sent:
+            return f"The file was sent and is job {job_id}: {later}"
+        if state in ("PENDING", "PROCESSING"):
+            return f"Job {job_id} goes on; {later}"
+        return f"Not everything of job {job_id} is saved; {later}"
 
 
 def _failed(file: Path, start: float, job_id: str | None, code: str, message: str) -> Result:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from safelight.entrypoints.cli.files import check_out
+from safelight.entrypoints.cli.files import DEFAULT_OUT, check_out
 from safelight.entrypoints.cli.following import AT_ONCE, Following
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.results import Result, report, summary
@@ -109,7 +109,7 @@ def save(
     job_ids: Annotated[list[str], Parameter(name="JOB-IDS", negative="")],
     /,
     *,
-    out: Path = Path("safelight-out"),
+    out: Path = DEFAULT_OUT,
     api: Api = DEFAULT_API,
     key: Key = None,
     as_json: AsJsonLines = False,
@@ -189,7 +189,8 @@ class _SaveTask:
             file = Path((job.status.source and job.status.source.filename) or "")
             return job
 
-        return self._follow(Path(job_id), Path(), find)._replace(file=file, name=f"job {job_id}")
+        result = self._follow(Path(job_id), Path(), find, known=job_id)
+        return result._replace(file=file, name=f"job {job_id}")
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import Picture, check_out, pictures, reason
+from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
@@ -30,7 +30,7 @@ def render(
     files: Annotated[list[Path], Parameter(negative="", allow_leading_hyphen=True)],
     /,
     *,
-    out: Path = Path("safelight-out"),
+    out: Path = DEFAULT_OUT,
     recipe: str | None = None,
     explain: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJsonLines = False,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import Picture, check_out, pictures
+from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, pictures
 from safelight.entrypoints.cli.following import AT_ONCE, Following, save_later
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
@@ -26,7 +26,7 @@ def upload(
     api: Api = DEFAULT_API,
     key: Key = None,
     recipe: str | None = None,
-    out: Path = Path("safelight-out"),
+    out: Path = DEFAULT_OUT,
     wait: bool = True,
     dedupe: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJsonLines = False,
@@ -66,10 +66,11 @@ def upload(
                 under_way.pop(result.file, None)
     except KeyboardInterrupt:
         for file, job_id in list(under_way.items()):
-            complain(f"{file}: sent, and goes on as job {job_id}; {save_later(job_id, api)}")
+            place = next(out / each.below for each in todo if each.path == file)
+            complain(f"{file}: sent, and goes on as job {job_id}; {save_later(job_id, api, place)}")
         raise
     if not (wait or as_json) and (made := [result.job_id for result in results if result.job_id]):
-        note(save_later(made[0] if len(made) == 1 else "JOB", api))
+        note(save_later(made[0] if len(made) == 1 else "JOB", api, out))
     return summary(results)
 
 

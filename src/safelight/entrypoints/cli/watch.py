@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import Picture, check_out, in_folder
+from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, in_folder
 from safelight.entrypoints.cli.following import AT_ONCE
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import for_request
@@ -70,7 +70,7 @@ def watch(
     api: Api = DEFAULT_API,
     key: Key = None,
     recipe: str | None = None,
-    out: Path = Path("safelight-out"),
+    out: Path = DEFAULT_OUT,
     every: Annotated[float, Parameter(negative="")] = 1.0,
     once: Annotated[bool, Parameter(negative="")] = False,
     as_json: AsJsonLines = False,
