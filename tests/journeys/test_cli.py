@@ -136,11 +136,13 @@ def test_a_server_that_goes_away(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert "0" in process.stdout.readline()
         server.kill()
-        more, said = process.communicate(timeout=45)
+        _, said = process.communicate(timeout=45)
     lines = said.splitlines()
-    failed = 5 - len(more.splitlines())
+    failed = (
+        len(lines) - 1
+    )  # standard output does not tell: more may have been read of it than the first line
     assert process.returncode == 1
-    assert len(lines) == failed + 1, said
+    assert 1 <= failed <= 5, said
     assert all("No Safelight answers" in line for line in lines[:-1])
     later = rf"is job (\S+): `safelight jobs save \1 --api \S+ --out {tmp_path}/out`"
     assert any(re.search(later, line) for line in lines[:-1])
