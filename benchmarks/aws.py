@@ -239,7 +239,8 @@ def report(figures: dict[str, Figures], rounds: int) -> str:
         rows.append([title, f"{own:.1f} s", f"{peer:.1f} s", f"{own / peer:.2f}"])
     return (
         f"{table(['', 'Safelight', 'plain', 'ratio'], rows)}\n\n"
-        f"{rounds} round{'s' * (rounds > 1)} in turns: {CALLS} calls each, {JOBS} jobs one after the other, 2 MP photos. Calls and jobs "
+        f"{rounds} round{'s' * (rounds > 1)} in turns: {CALLS} calls each, {JOBS} jobs one after the other, 2 MP "
+        "photos. Calls and jobs "
         "are warm. A job is timed from the first byte of the PUT to the table's COMPLETED, looked at every 5 ms; the "
         "pictures of a burst from the first POST to the last COMPLETED. Fresh is right after the deployment. "
         "`safelight deploy` has started each function once by then, as a check; every other environment is new. The "
