@@ -105,17 +105,21 @@ def check(header: Header, settings: Settings) -> None:
     if width * height * frames > settings.max_pixels:
         raise TooManyPixels(
             f"The image has {width} × {height} pixels" + (f" in {frames} frames" if frames > 1 else "") + ", "
-            f"and {settings.max_pixels / 1e6:g} megapixels are allowed in all; make it smaller."
+            f"and {_counted(settings.max_pixels)} are allowed in all; make it smaller."
         )
     if header.interlaced and width * height > settings.max_interlaced_pixels:
         raise TooManyPixels(
             f"The image has {width} × {height} pixels and is interlaced, where "
-            f"{settings.max_interlaced_pixels / 1e6:g} megapixels are allowed; save it without interlacing."
+            f"{_counted(settings.max_interlaced_pixels)} are allowed; save it without interlacing."
         )
     if header.scans > settings.max_scans:
         raise TooManyScans
     if header.metadata > settings.max_metadata:
         raise TooMuchMetadata
+
+
+def _counted(pixels: int) -> str:
+    return f"{pixels / 1e6:g} megapixels" if pixels >= 1_000_000 else str(pixels)
 
 
 # --- what it is -------------------------------------------------------------------------------------------
