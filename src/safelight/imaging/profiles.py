@@ -32,8 +32,13 @@ class Curve(NamedTuple):
     d: float = 0.0
 
     def __call__(self, x: float) -> float:
-        """The light of a value, both from 0 to 1."""
-        return float((self.a * x + self.b) ** self.g) if x >= self.d else self.c * x
+        """The light of a value, both from 0 to 1; whatever the numbers are, which may be anybody's."""
+        if x < self.d:
+            return self.c * x
+        try:
+            return float(max(self.a * x + self.b, 0.0) ** self.g)
+        except (OverflowError, ZeroDivisionError):
+            return float("inf")
 
 
 class Colours(NamedTuple):

@@ -225,6 +225,19 @@ def test_a_broken_profile_is_as_good_as_none(render: Render, profile: bytes) -> 
         assert likeness(made.convert("RGB"), Image.open(io.BytesIO(data)).convert("RGB")) > 0.99
 
 
+@pytest.mark.parametrize(
+    "curve",
+    [
+        profiles.Curve(2.4, 0.9, -32767.9),
+        profiles.Curve(-1.0, 1.0, -0.5),
+        profiles.Curve(32767.0, 32767.0, 32767.0),
+    ],
+)
+def test_a_curve_of_any_numbers_is_no_error(curve: profiles.Curve) -> None:
+    """A root of less than nothing, one part of nothing, and more than can be told."""
+    assert [curve(x) >= 0 for x in (0.0, 0.5, 1.0)] == [True] * 3
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_no_profile_hurts(data: st.DataObject) -> None:
