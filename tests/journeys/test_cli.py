@@ -139,9 +139,8 @@ def test_a_server_that_goes_away(tmp_path: Path) -> None:
         server.kill()
         _, said = process.communicate(timeout=45)
     lines = said.splitlines()
-    failed = (
-        len(lines) - 1
-    )  # standard output does not tell: more may have been read of it than the first line
+    # Standard output does not tell how many: more may have been read of it than the first line.
+    failed = len(lines) - 1
     assert process.returncode == 1
     assert 1 <= failed <= 5, said
     assert all("No Safelight answers" in line for line in lines[:-1])

@@ -128,9 +128,8 @@ class Http:
         if attempt < ATTEMPTS:
             return False
         if waited >= self._patience:
-            self._met.discard(
-                host
-            )  # it is gone: what is asked next, about other files, does not wait as long
+            # It is gone: what is asked next, about other files, does not wait as long.
+            self._met.discard(host)
         return host not in self._met
 
     def ask(self, answer: type[Answer], method: str, path: str, request: Request = dict) -> Answer:
