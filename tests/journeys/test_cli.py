@@ -135,7 +135,7 @@ def test_a_server_that_goes_away(tmp_path: Path) -> None:
     ):
         assert process.stdout is not None
         first = process.stdout.readline()
-        assert "0" in first, first or process.communicate(timeout=45)[1]
+        assert "0" in first, first or (process.communicate(timeout=45)[1], process.returncode)
         server.kill()
         _, said = process.communicate(timeout=45)
     lines = said.splitlines()
