@@ -48,6 +48,13 @@ def visit(page: Page, name: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_focused()
 
 
+def switch(page: Page, name: str) -> None:
+    """Choose one of several by its chip, as people do: the button itself is not to be seen. Playwright waits until the
+    chip stands still, which a picture that arrives late moves."""
+    page.locator("label.chip", has_text=name).click()
+    expect(page.get_by_role("radio", name=name)).to_be_checked()
+
+
 def api(served: Server, path: str) -> Any:
     """What the API says."""
     return httpx.get(f"{served.url}{path}", trust_env=False).raise_for_status().json()

@@ -4,7 +4,7 @@ import re
 
 import httpx
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.browser.pages import api, choose, developed, frame, jobs_named, shoot, visit
+from tests.browser.pages import api, choose, developed, frame, jobs_named, shoot, switch, visit
 from tests.browser.scenes import photo
 from tests.journeys.serving import Server, client, submit, wait
 
@@ -34,7 +34,7 @@ def test_jobs_are_found_by_name_and_by_state(page: Page) -> None:
     visit(page, "Jobs")
     page.get_by_role("searchbox").fill("NEEDLE")
     expect(page.locator(".job")).to_have_count(2)
-    page.get_by_role("radio", name="Failed").check(force=True)
+    switch(page, "Failed")
     expect(page.locator(".job")).to_have_count(1)
     expect(page.locator(".job")).to_contain_text("needle-broken.jpg")
     page.get_by_role("searchbox").fill("nothing is called this")

@@ -3,7 +3,7 @@
 import json
 
 from playwright.sync_api import Page, expect
-from tests.browser.pages import api, developed, frame, jobs_named, payload, shoot, visit
+from tests.browser.pages import api, developed, frame, jobs_named, payload, shoot, switch, visit
 from tests.browser.scenes import photo
 from tests.journeys.serving import Server
 
@@ -80,7 +80,7 @@ def test_a_recipe_of_ones_own_is_kept_and_used(page: Page, served: Server) -> No
     assert outputs["wide"]["contentType"] == "image/png"
 
     frame(page, "cooked.jpg").get_by_role("link", name="cooked.jpg", exact=True).click()
-    page.get_by_role("radio", name="wide").check(force=True)
+    switch(page, "wide")
     expect(page.locator(".compare .after")).to_have_attribute("src", outputs["wide"]["url"])
     expect(page.locator(".shell")).to_contain_text('"op":"resize"')
 
