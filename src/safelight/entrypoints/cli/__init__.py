@@ -7,9 +7,10 @@ Commands import what they need when they run, so that help and completion come a
 """
 
 import os
+import select
 import sys
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TextIO
 
 from cyclopts import App, CycloptsError, UnknownCommandError
 
@@ -108,10 +109,10 @@ def run(words: Sequence[str]) -> int:
     except KeyboardInterrupt:
         complain("Interrupted.")
         return INTERRUPTED
-    except BrokenPipeError:  # who read our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads(sys.stdout):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         complain(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.")
         return _failed_inside(error, told=True)
     except Exception as error:
@@ -133,6 +134,16 @@ def _synonym(error: CycloptsError) -> str:
         if alike
         else ""
     )
+
+
+def _nobody_reads(stream: TextIO) -> bool:
+    """Whether who read our output has seen enough. A connection that broke is another matter, and is told."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
+    except (AttributeError, OSError):  # no polling here, or no file behind it
+        return True
 
 
 def _failed_inside(error: Exception, *, told: bool = False) -> int:
