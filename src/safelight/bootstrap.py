@@ -32,6 +32,7 @@ from safelight.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from safelight.backends.aws import Aws
+    from safelight.backends.aws.sns import Letter
     from safelight.backends.embedded import Embedded
     from safelight.webhooks.courier import Courier, Payload, Sender
 
@@ -219,11 +220,11 @@ class OnAws(System):
         """Count the jobs that ended with these records of the stream, each of which carries a notice."""
         self._aws.watch.note([self._aws.job_in(record) for record in records])
 
-    def announce(self, notice: Notice, body: bytes) -> None:
-        """Tell the topic, in the words of `body`, that a job has ended. Raise StorageUnavailable, or ConfigurationError
-        without a topic."""
+    def announce(self, letters: "Sequence[Letter]") -> int:
+        """Tell the topic of ends, each in its own words; return how many of the first were told. Raise
+        StorageUnavailable, or ConfigurationError without a topic."""
         _require(self.settings, "topic_arn")
-        self._aws.announce(notice, body)
+        return self._aws.announce(letters)
 
 
 def build(settings: Settings, *, url: str = "") -> AbstractContextManager[System]:

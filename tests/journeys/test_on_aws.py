@@ -121,7 +121,7 @@ def test_the_topic_is_told_of_the_end(system: bootstrap.OnAws, names: dict[str, 
     for record in Stream(clients, names["jobs_table"]).records():
         notice = system.notice_in(record)
         if notice is not None:
-            system.announce(notice, body_of_notice(system.service, notice))
+            assert system.announce([(notice, body_of_notice(system.service, notice))]) == 1
             told.append(notice)
     assert [(notice.job_id, notice.state) for notice in told] == [(job.id, JobState.FAILED)]
 

@@ -1,5 +1,6 @@
 """From a notice to its deliveries, and what callers may do about theirs."""
 
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from safelight import faults
@@ -12,6 +13,10 @@ from safelight.webhooks.endpoints import Endpoints, Webhook
 
 TEST: Final = "webhook.test"
 """The event that a webhook is told of when its owner asks for a test."""
+
+
+WebhooksOf = Callable[[str], Iterable[Webhook]]
+"""The webhooks of an owner."""
 
 
 class Webhooks:
@@ -28,10 +33,11 @@ class Webhooks:
         )
         self.deliveries = Deliveries(ports.records, ports.clock)
 
-    def spread(self, notice: Notice) -> tuple[Webhook, ...]:
+    def spread(self, notice: Notice, webhooks_of: WebhooksOf | None = None) -> tuple[Webhook, ...]:
         """Make the deliveries of a notice, for everybody who wants to be told; return who that is. The second time
-        changes nothing."""
-        told = [each for each in self.endpoints.of(notice.owner) if each.wants(notice.kind)]
+        changes nothing. Who has the webhooks of owners at hand gives them in `webhooks_of`."""
+        webhooks = (webhooks_of or self.endpoints.of)(notice.owner)
+        told = [each for each in webhooks if each.wants(notice.kind)]
         for webhook in told:
             delivery = new_delivery(
                 webhook,

@@ -6,8 +6,9 @@ next call: nothing is told twice that need not be. Webhooks are sent to right aw
 by the sweeper otherwise: the stream waits for an address once, not for one that is down.
 """
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, Final, NamedTuple
 
 from safelight.entrypoints.lambdas.observing import Call, Context, observed
 from safelight.entrypoints.lambdas.wiring import courier, system
@@ -16,6 +17,9 @@ from safelight.model import Notice
 
 DELIVER_FOR: Final = 22.0
 """Seconds that a call may spend on webhooks: one attempt, at its longest."""
+
+AT_ONCE: Final = 10
+"""Records that are told of together. If one can not be, no more than these are read again."""
 
 ROOM: Final = 5.0
 """Seconds that a call keeps for writing down what became of the last attempt."""
@@ -36,32 +40,78 @@ def handler(event: dict[str, Any], context: Context) -> dict[str, list[dict[str,
 
 
 def _tell(
-    records: Iterable[dict[str, Any]], told: list[dict[str, Any]], call: Call
+    records: Sequence[dict[str, Any]], told: list[dict[str, Any]], call: Call
 ) -> tuple[bool, list[dict[str, str]]]:
     """Tell the topic, and keep what webhooks are to be sent. Whether any wants to know, and where it failed."""
+    # All records were written before this call: whoever is to be told of them is known by now, and is asked for once.
+    webhooks_of = cache(system().webhooks.endpoints.of)
     wanted = False
+    for start in range(0, len(records), AT_ONCE):
+        letters, unread = _written(records[start : start + AT_ONCE], call)
+        heard = _announced(letters, call)
+        for record, notice, _ in letters[:heard]:
+            call.about(notice.job_id)
+            try:
+                wanted = bool(system().webhooks.spread(notice, webhooks_of)) or wanted
+            except Exception:
+                call.log.exception("not told; it is tried again")
+                return wanted, _again(record)
+            if notice.whole_batch:
+                call.log.info("told of a batch", extra={"notice": notice.id})
+                continue
+            call.log.info("told", extra={"notice": notice.id, "state": notice.state})
+            call.count(f"Jobs{notice.state.capitalize()}")
+            told.append(record)
+        if heard < len(letters):
+            return wanted, _again(letters[heard].record)
+        if unread is not None:
+            return wanted, _again(unread)
+    return wanted, []
+
+
+class Letter(NamedTuple):
+    """What is told of a record: of the end of its job or, before that, of a batch that is over with it."""
+
+    record: dict[str, Any]
+    notice: Notice
+    body: bytes
+
+
+def _written(records: Iterable[dict[str, Any]], call: Call) -> tuple[list[Letter], dict[str, Any] | None]:
+    """What is to be told of the records, and the first of which that could not be found out."""
+    letters: list[Letter] = []
     for record in records:
         try:
             notice = system().notice_in(record)
             if notice is None:
                 continue
             call.about(notice.job_id)
-            if whole := system().batches.completed_by(notice):
-                wanted = _tell_of(whole) or wanted
-                call.log.info("told of a batch", extra={"notice": whole.id})
-            wanted = _tell_of(notice) or wanted
+            whole = system().batches.completed_by(notice)
+            letters += [
+                Letter(record, each, body_of_notice(system().service, each))
+                for each in (whole, notice)
+                if each is not None
+            ]
         except Exception:
             call.log.exception("not told; it is tried again")
-            return wanted, [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]
-        call.log.info("told", extra={"notice": notice.id, "state": notice.state})
-        call.count(f"Jobs{notice.state.capitalize()}")
-        told.append(record)
-    return wanted, []
+            return letters, record
+    return letters, None
 
 
-def _tell_of(notice: Notice) -> bool:
-    system().announce(notice, body_of_notice(system().service, notice))
-    return bool(system().webhooks.spread(notice))
+def _announced(letters: Sequence[Letter], call: Call) -> int:
+    """Tell the topic. Return how many of the first letters it knows now."""
+    if not letters:
+        return 0
+    try:
+        return system().announce([(letter.notice, letter.body) for letter in letters])
+    except Exception:
+        call.about(letters[0].notice.job_id)
+        call.log.exception("the topic was not told; it is tried again")
+        return 0
+
+
+def _again(record: dict[str, Any]) -> list[dict[str, str]]:
+    return [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]
 
 
 def _deliver(call: Call, context: Context) -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.backends.aws.fake import FakeAws, error
 
 from safelight.backends.aws.jobs import item_of
-from safelight.backends.aws.sns import SnsAnnouncer
+from safelight.backends.aws.sns import Letter, SnsAnnouncer
 from safelight.backends.aws.stream import StreamedNotices, notice_in
 from safelight.errors import StorageUnavailable
 from safelight.model import Job, JobState, Notice, RecipeRef, Stage, Upload
@@ -71,22 +71,67 @@ def test_a_sweeper_finds_no_notices() -> None:
     notices.postpone("j1.2", 1.0)
 
 
+def letter(number: int, body: bytes = b"{}") -> Letter:
+    """A notice in words."""
+    return Notice(id=f"j{number}.2", job_id=f"j{number}", owner="änn", state=JobState.COMPLETED, at=2.5), body
+
+
 def test_the_topic_is_told() -> None:
     """In the words of webhooks; what subscriptions filter by stands beside them."""
     aws = FakeAws({})
-    notice = Notice(id="j1.2", job_id="j1", owner="änn", state=JobState.COMPLETED, at=2.5)
-    SnsAnnouncer(aws, "arn")(notice, '{"type": "ä"}'.encode())
+    assert SnsAnnouncer(aws, "arn")([letter(1, '{"type": "ä"}'.encode())]) == 1
     [(name, sent)] = aws.requests
-    assert (name, sent["TopicArn"], sent["Message"]) == ("publish", "arn", '{"type": "ä"}')
-    assert {name: each["StringValue"] for name, each in sent["MessageAttributes"].items()} == {
+    assert (name, sent["TopicArn"]) == ("publish_batch", "arn")
+    [entry] = sent["PublishBatchRequestEntries"]
+    assert entry["Message"] == '{"type": "ä"}'
+    assert {name: each["StringValue"] for name, each in entry["MessageAttributes"].items()} == {
         "type": "job.completed",
         "id": "j1_2",
         "owner": "änn",
     }
 
 
-def test_a_topic_that_does_not_answer_is_an_error() -> None:
+def test_as_many_at_a_time_as_a_request_takes() -> None:
+    """Ten, and no more than SNS takes in bytes; a longer one alone. All in their order."""
+    lengths = [2] * 12 + [100_000, 100_000, 100_000, 300_000, 2]
+    aws = FakeAws(*[{}] * 6)
+    letters = [letter(number, b"-" * length) for number, length in enumerate(lengths)]
+    assert SnsAnnouncer(aws, "arn")(letters) == len(letters)
+    sent = [
+        [len(entry["Message"]) for entry in request["PublishBatchRequestEntries"]]
+        for _, request in aws.requests
+    ]
+    assert sent == [[2] * 10, [2, 2, 100_000, 100_000], [100_000], [300_000], [2]]
+    assert all(
+        len({entry["Id"] for entry in request["PublishBatchRequestEntries"]}) == len(lot)
+        for (_, request), lot in zip(aws.requests, sent, strict=True)
+    )
+
+
+def refused(*places: int) -> dict[str, Any]:
+    """The answer of a topic that did not take all."""
+    return {"Failed": [{"Id": str(place), "Code": "InternalError", "SenderFault": False} for place in places]}
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([{}, refused(4, 1)], 11),
+        ([refused(3)], 3),
+        ([{}, error("InternalError", 500)], 10),
+    ],
+    ids=["some of the second lot", "one of the first", "the second lot"],
+)
+def test_a_topic_that_takes_a_part(answers: list[Any], told: int) -> None:
+    """It is said how many of the first it knows; nothing more is sent."""
+    aws = FakeAws(*answers)
+    assert SnsAnnouncer(aws, "arn")([letter(number) for number in range(25)]) == told
+    assert len(aws.requests) == len(answers)
+
+
+@pytest.mark.parametrize("answer", [error("InternalError", 500), refused(0)], ids=["no answer", "refused"])
+def test_a_topic_that_takes_nothing_is_an_error(answer: Any) -> None:
     """So that the notice comes again."""
-    announce = SnsAnnouncer(FakeAws(error("InternalError", 500)), "arn")
+    announce = SnsAnnouncer(FakeAws(answer), "arn")
     with pytest.raises(StorageUnavailable):
-        announce(Notice(id="j1.2", job_id="j1", owner="ann", state=JobState.FAILED, at=2.5), b"{}")
+        announce([letter(1)])

@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 import pytest
 from tests.unit.entrypoints.lambdas.functions import Context, OnAws, pipeline
+from tests.unit.pipeline import ME
 
 from safelight.entrypoints.lambdas import api, notifier, observing, sweeper
 from safelight.errors import StorageUnavailable
-from safelight.model import JobState
+from safelight.model import JobState, Notice
 
 __all__ = ["pipeline"]
 
@@ -94,9 +95,64 @@ def test_webhooks_get_the_time_that_telling_has_left(
 
 def test_the_stream_goes_on_where_telling_failed(pipeline: OnAws) -> None:
     """The first notice that can not be delivered is where the next call begins."""
-    pipeline.deaf = True
+    pipeline.hears = 0
     answer = notifier.handler({"Records": [record(1, None), record(2), record(3)]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    assert pipeline.counted == 0
+
+
+@pytest.mark.parametrize("heard", [1, 9, 10, 24])
+def test_a_topic_that_takes_a_part(pipeline: OnAws, heard: int) -> None:
+    """What it took is told to webhooks and counted; the next call begins with the first that it did not take."""
+    pipeline.register()
+    pipeline.hears = heard
+    answer = notifier.handler({"Records": [record(number) for number in range(25)]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": str(heard)}]}
+    assert [notice.id for notice, _ in pipeline.told] == [f"n{number}" for number in range(heard)]
+    assert (len(pipeline.sent), pipeline.counted) == (heard, heard)
+
+
+def test_a_record_that_can_not_be_read(pipeline: OnAws) -> None:
+    """What stands before it is told; it comes again, and what stands after it."""
+    answer = notifier.handler({"Records": [record(1), record(2, "NONSENSE"), record(3)]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    assert [notice.id for notice, _ in pipeline.told] == ["n1"]
+
+
+def test_webhooks_that_can_not_be_kept(pipeline: OnAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The topic may hear of it twice; no webhook is forgotten."""
+    pipeline.register()
+    spread = pipeline.webhooks.spread
+
+    def failing(notice: Notice, *about: Any) -> Any:
+        if notice.id == "n2":
+            raise StorageUnavailable
+        return spread(notice, *about)
+
+    with monkeypatch.context() as away:
+        away.setattr(pipeline.webhooks, "spread", failing)
+        answer = notifier.handler({"Records": [record(1), record(2), record(3)]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    assert (len(pipeline.sent), pipeline.counted) == (1, 1)
+    notifier.handler({"Records": [record(2), record(3)]}, Context())
+    assert (len(pipeline.sent), pipeline.counted) == (3, 3)
+
+
+def test_the_webhooks_of_a_caller_are_asked_for_once(
+    pipeline: OnAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many of its jobs ended; and anew by every call."""
+    asked: list[str] = []
+    of = pipeline.webhooks.endpoints.of
+
+    def counted(owner: str) -> Any:
+        asked.append(owner)
+        return of(owner)
+
+    monkeypatch.setattr(pipeline.webhooks.endpoints, "of", counted)
+    for _ in range(2):
+        notifier.handler({"Records": [record(number) for number in range(30)]}, Context())
+    assert asked == [ME, ME]
 
 
 def test_the_sweeper_repairs_and_counts(pipeline: OnAws, capsys: pytest.CaptureFixture[str]) -> None:
