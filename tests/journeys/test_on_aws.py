@@ -13,7 +13,7 @@ from tests.support.on_aws import OnAws, Stream
 from safelight import bootstrap
 from safelight.backends.aws.border import Clients
 from safelight.config import Settings
-from safelight.entrypoints.payloads import body_of_notice
+from safelight.entrypoints.payloads import bodies_of
 from safelight.errors import ConfigurationError, JobNotFound
 from safelight.heartbeat import Worker
 from safelight.model import Job, JobState, Notice
@@ -121,7 +121,8 @@ def test_the_topic_is_told_of_the_end(system: bootstrap.OnAws, names: dict[str, 
     for record in Stream(clients, names["jobs_table"]).records():
         notice = system.notice_in(record)
         if notice is not None:
-            assert system.announce([(notice, body_of_notice(system.service, notice))]) == 1
+            [body] = bodies_of(system.service, [notice])
+            assert system.announce([(notice, body)]) == 1
             told.append(notice)
     assert [(notice.job_id, notice.state) for notice in told] == [(job.id, JobState.FAILED)]
 

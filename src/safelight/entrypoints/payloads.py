@@ -4,12 +4,12 @@
 now. If the job has moved on since the event, only what was true then is told; of a job that was erased, its id alone.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from safelight.entrypoints.api.views import view_job
-from safelight.errors import JobNotFound
 from safelight.model import Failure, Job, JobState, Notice, Stage, timestamp
 from safelight.service import Service
 from safelight.webhooks import Delivery
@@ -19,25 +19,28 @@ def body_of(service: Service, delivery: Delivery) -> bytes:
     """The body of a delivery. Raise StorageUnavailable."""
     if delivery.notice is None:
         return _body(delivery.event, delivery.created_at, {"message": "It works: this is a test."})
-    return body_of_notice(service, delivery.notice)
+    [body] = bodies_of(service, (delivery.notice,))
+    return body
 
 
-def body_of_notice(service: Service, notice: Notice) -> bytes:
-    """What is told of a notice. Raise StorageUnavailable."""
-    return _body(notice.kind, notice.at, _data(service, notice))
+def bodies_of(service: Service, notices: Sequence[Notice]) -> list[bytes]:
+    """What is told of each notice; their jobs are read together. Raise StorageUnavailable."""
+    ids = dict.fromkeys(notice.job_id for notice in notices if not notice.whole_batch)
+    jobs = {job.id: job for job in service.ports.jobs.read(tuple(ids))}
+    return [
+        _body(notice.kind, notice.at, _data(service, notice, jobs.get(notice.job_id))) for notice in notices
+    ]
 
 
 def _body(event: str, at: float, data: object) -> bytes:
     return msgspec.json.encode({"type": event, "timestamp": timestamp(at), "data": data})
 
 
-def _data(service: Service, notice: Notice) -> Any:
+def _data(service: Service, notice: Notice, job: Job | None) -> Any:
     if notice.batch is not None and notice.whole_batch:
         batch = notice.batch
         return {"batchId": batch.id, "total": batch.size, "updatedAt": timestamp(notice.at)}
-    try:
-        job = service.describe(notice.owner, notice.job_id)
-    except JobNotFound:
+    if job is None:
         return {"jobId": notice.job_id, "status": notice.state, "updatedAt": timestamp(notice.at)}
     return view_job(service, job if job.state is notice.state else _as_of(notice, job))
 

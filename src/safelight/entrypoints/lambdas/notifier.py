@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from safelight.entrypoints.lambdas.observing import Call, Context, observed
 from safelight.entrypoints.lambdas.wiring import courier, system
-from safelight.entrypoints.payloads import body_of_notice
+from safelight.entrypoints.payloads import bodies_of
 from safelight.model import Notice
 
 DELIVER_FOR: Final = 22.0
@@ -79,7 +79,8 @@ class Letter(NamedTuple):
 
 def _written(records: Iterable[dict[str, Any]], call: Call) -> tuple[list[Letter], dict[str, Any] | None]:
     """What is to be told of the records, and the first of which that could not be found out."""
-    letters: list[Letter] = []
+    ends: list[tuple[dict[str, Any], Notice]] = []
+    unread = None
     for record in records:
         try:
             notice = system().notice_in(record)
@@ -87,15 +88,18 @@ def _written(records: Iterable[dict[str, Any]], call: Call) -> tuple[list[Letter
                 continue
             call.about(notice.job_id)
             whole = system().batches.completed_by(notice)
-            letters += [
-                Letter(record, each, body_of_notice(system().service, each))
-                for each in (whole, notice)
-                if each is not None
-            ]
         except Exception:
             call.log.exception("not told; it is tried again")
-            return letters, record
-    return letters, None
+            unread = record
+            break
+        ends += [(record, each) for each in (whole, notice) if each is not None]
+    try:
+        bodies = bodies_of(system().service, [notice for _, notice in ends])
+    except Exception:
+        call.about(None)
+        call.log.exception("the jobs can not be read; it is tried again")
+        return [], ends[0][0]
+    return [Letter(*end, body) for end, body in zip(ends, bodies, strict=True)], unread
 
 
 def _announced(letters: Sequence[Letter], call: Call) -> int:

@@ -119,6 +119,19 @@ def test_a_record_that_can_not_be_read(pipeline: OnAws) -> None:
     assert [notice.id for notice, _ in pipeline.told] == ["n1"]
 
 
+def test_jobs_that_can_not_be_read(pipeline: OnAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is told of them; the next call begins with the first that is to be told."""
+
+    def read(job_ids: Any) -> Any:
+        raise StorageUnavailable
+
+    with monkeypatch.context() as away:
+        away.setattr(pipeline.ports.jobs, "read", read)
+        answer = notifier.handler({"Records": [record(1, None), record(2), record(3, "NONSENSE")]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
+    assert not pipeline.told
+
+
 def test_webhooks_that_can_not_be_kept(pipeline: OnAws, monkeypatch: pytest.MonkeyPatch) -> None:
     """The topic may hear of it twice; no webhook is forgotten."""
     pipeline.register()
