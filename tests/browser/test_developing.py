@@ -1,15 +1,17 @@
 """From the photo to the rendition, in a browser: on one machine, and on AWS with the console as a static site."""
 
+import io
 import re
 from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 from tests.browser.conftest import Place
-from tests.browser.pages import choose, shoot
+from tests.browser.pages import choose, pictured, shoot
 from tests.browser.scenes import photo
-from tests.journeys.serving import decoded
+from tests.journeys.serving import client, decoded, submit, wait
 
 pytestmark = [
     pytest.mark.parametrize("place", ["embedded", "aws"], indirect=True),
@@ -54,3 +56,19 @@ def test_a_file_that_fails_says_why(page: Page, place: Place) -> None:
     frame.get_by_role("link", name="letter.jpg", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text(job["error"]["code"])
     expect(page.get_by_role("button", name="Retry")).to_be_visible()
+
+
+def test_large_renditions_are_no_thumbnails(page: Page, place: Place) -> None:
+    """In the list of jobs, a cloud is asked only for what is small, and one's own machine for all."""
+    body = io.BytesIO()
+    Image.effect_noise((900, 600), 120).save(body, "JPEG", quality=95)
+    with client(place.api) as http:
+        for name, file in (("large.jpg", body.getvalue()), ("small.jpg", photo(4, (300, 200)))):
+            job = wait(http, submit(http, file, filename=name), within=90)
+            assert (job["outputs"][0]["bytes"] > 400_000) is (name == "large.jpg")
+    page.get_by_role("navigation", name="Pages").get_by_role("link", name="Jobs").click()
+    for name, shown in (("small.jpg", True), ("large.jpg", place.url == place.api)):
+        row = page.locator(".job", has_text=name).first
+        expect(row.locator("img" if shown else ".blank")).to_be_visible()
+        if shown:
+            pictured(row)
