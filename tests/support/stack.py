@@ -71,9 +71,11 @@ class Emulated:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+    def start(self, *words: str, **environment: str) -> "subprocess.Popen[bytes]":
         """Start one of our commands that does not end by itself."""
-        return subprocess.Popen([*COMMAND, *words], env=self.environment, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            [*COMMAND, *words], env=self.environment | environment, stdin=subprocess.DEVNULL
+        )
 
     @property
     def environment(self) -> dict[str, str]:
