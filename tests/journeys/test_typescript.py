@@ -114,9 +114,10 @@ def test_who_does_not_wait_is_not_kept_waiting(program: Path) -> None:
         ("-1", 250, 1000),
     ],
 )
-def test_when_to_come_back(program: Path, said: str, refused: int, waiting: int) -> None:
+@pytest.mark.parametrize("status", ["503", "409"])
+def test_when_to_come_back(program: Path, said: str, refused: int, waiting: int, status: str) -> None:
     """As many seconds as the server says, but never for longer than the Python client; a date is no number of them."""
-    first, second = run(program, "later", "http://safelight.test", said)
+    first, second = run(program, "later", "http://safelight.test", said, status)
     assert 0.8 * refused <= first <= 1.2 * refused
     assert second == pytest.approx(waiting)
 

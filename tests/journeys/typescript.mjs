@@ -97,11 +97,12 @@ async function abandoned() {
   return told;
 }
 
-// Servers that say when to come back, as seconds or as a date.
-async function later(said) {
+// Servers that say when to come back, as seconds or as a date: they are busy, or still at the first try of a request.
+async function later(said, status) {
   const passed = pausesOnly();
   const headers = { "Retry-After": said };
-  const answers = [new Response("", { status: 503, headers }), job("PENDING", headers), job("COMPLETED")];
+  const refusal = new Response("", { status: Number(status), headers });
+  const answers = [refusal, job("PENDING", headers), job("COMPLETED")];
   const paused = [];
   let before = 0;
   const fetch = async () => {
@@ -132,4 +133,4 @@ async function busy() {
   return { refusal, then: (await client.wait("j")).status };
 }
 
-say(await { developed, refused, listed, outlasted, abandoned, later: () => later(path), busy }[command]());
+say(await { developed, refused, listed, outlasted, abandoned, later: () => later(path, filename), busy }[command]());

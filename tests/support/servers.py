@@ -45,6 +45,23 @@ class Broken(Exception):
     """The server is installed and did not start."""
 
 
+MINISTACK: Final = """
+from ministack.core import iam_actions
+
+action_of = iam_actions.extract_iam_action
+iam_actions.extract_iam_action = lambda *request: (
+    "sns:Publish" if (action := action_of(*request)) == "sns:PublishBatch" else action
+)
+
+from ministack.app import main
+
+main()
+"""
+"""Ministack takes the name of each request for that of an action. On AWS `sns:Publish` allows to publish one and to
+publish several, and no other action does:
+https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html"""
+
+
 @contextmanager
 def emulator(*, region: str = REGION, **environ: str) -> Iterator[str]:
     """Ministack. It checks signatures and policies as AWS does; the user `test` may do everything. `environ` is set for
@@ -63,9 +80,7 @@ def emulator(*, region: str = REGION, **environ: str) -> Iterator[str]:
             "SFTP_ENABLED": "0",
             "TMPDIR": str(scratch),
         }
-        with _running(
-            [str(python), "-m", "ministack"], port, "/_ministack/health", settings | environ
-        ) as url:
+        with _running([str(python), "-c", MINISTACK], port, "/_ministack/health", settings | environ) as url:
             yield url
 
 

@@ -157,7 +157,7 @@ export class Safelight {
       let wait = Math.min(250 * 2 ** (attempt - 1), ASK_EVERY) * (0.8 + 0.4 * Math.random());
       try {
         const answer = await send();
-        const passing = PASSING.has(answer.status);
+        const passing = passes(answer);
         const own = passing && (await isProblem(answer));
         if (api && (own || !passing)) this.met = true;
         if (!passing || enough(attempt, AWAY.has(answer.status) && !own)) return answer;
@@ -177,6 +177,12 @@ function taken<T>(answer: { data?: T; error?: unknown; response: Response }): T 
   const problem = (answer.error ?? {}) as { detail?: string; code?: string };
   const status = answer.response.status;
   throw new Refused(problem.detail ?? `The server answered ${status}.`, status, problem.code ?? "refused");
+}
+
+/** Whether the same request may well be answered otherwise in a moment. */
+function passes(answer: Response): boolean {
+  // A conflict that says when to come back: the first try of this very request is still being answered.
+  return PASSING.has(answer.status) || (answer.status === 409 && answer.headers.has("retry-after"));
 }
 
 /** The milliseconds that Retry-After asks for, or 0. It may be a date, too; our own pauses do then. */

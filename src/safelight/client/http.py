@@ -5,7 +5,6 @@ that Retry-After asks for. A server that has answered before is waited for until
 never has is not: most likely it was not started.
 """
 
-import itertools
 import random
 import re
 import time
@@ -91,7 +90,9 @@ class Http:
         start = time.monotonic()
         end = start + within
         host = httpx.URL(self.url(url)).netloc
-        for attempt in itertools.count(1):
+        attempt = 0
+        while True:
+            attempt += 1
             timeout = timeouts(remaining(end))
             pause = backoff(attempt)
             try:
@@ -116,7 +117,6 @@ class Http:
                     return checked(response)
                 pause = max(pause, retry_after(response))
             time.sleep(min(pause, remaining(end)))
-        raise AssertionError("the last attempt returns or raises")
 
     def _given_up(self, host: bytes, attempt: int, start: float, end: float) -> bool:
         """Whether enough tries were made, and a server that was there has been waited for long enough.
