@@ -1,7 +1,8 @@
 //! Coverage-guided fuzzing; `./run` builds and starts it.
 //!
 //! The first eight bytes of an input say where the marks lie, the rest is the file. Whatever comes out of it has to be a
-//! file that this library reads again, to the last code, and finds nothing to change in.
+//! file that this library reads again, to the last code, and finds nothing to change in; and two threads have to come to
+//! what one comes to.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -25,7 +26,19 @@ fuzz_target!(|input: &[u8]| {
         })
         .collect();
     let orientation = choice[7] % 9;
-    if let Ok(first) = splice(file, &layers, orientation, 1 + usize::from(choice[5] >> 7)) {
+    let first = splice(file, &layers, orientation, 1);
+    if choice[5] & 128 != 0 {
+        let shared = splice(file, &layers, orientation, 2);
+        assert!(
+            match (&first, &shared) {
+                (Ok(first), Ok(shared)) => first.file == shared.file && first.way == shared.way,
+                (Err(_), Err(_)) => true, // who reads in two places may meet another fault first
+                _ => false,
+            },
+            "two threads came to something else"
+        );
+    }
+    if let Ok(first) = first {
         let again =
             splice(&first.file, &[], orientation, 1).unwrap_or_else(|why| panic!("refused its own work: {why:?}"));
         assert!(again.file == first.file, "changed without a mark");

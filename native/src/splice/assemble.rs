@@ -5,7 +5,8 @@ use super::header::Header;
 use super::huffman::{Table, filled, write_ac, write_dc};
 use super::recoding::{Recoder, Recoding};
 use super::refusal::Refusal;
-use super::scan::{Edit, Interval, Walk, slots};
+use super::scan::{Interval, slots};
+use super::walk::{Edit, Walk};
 
 /// Huffman tables by number, for DC and AC.
 pub type Tables = ([Option<Table>; 4], [Option<Table>; 4]);

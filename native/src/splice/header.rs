@@ -1,5 +1,6 @@
 //! What stands before the picture data: read into values, and written again from them. Nothing else goes along.
 
+use super::blocks::Scales;
 use super::huffman::Table;
 use super::refusal::Refusal;
 
@@ -263,10 +264,10 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The quantisation table of a component, in zigzag order.
-    pub fn quantisation(&self, component: usize) -> Result<&[u16; 64], Refusal> {
-        let number = self.components.get(component).ok_or(Refusal::Tables)?.quantisation;
-        self.quantisation.get(number).and_then(Option::as_ref).ok_or(Refusal::Tables)
+    /// The quantisation of each component.
+    pub fn scales(&self) -> Result<Vec<Scales>, Refusal> {
+        let steps = |part: &Component| self.quantisation.get(part.quantisation)?.as_ref();
+        self.components.iter().map(|part| steps(part).map(Scales::new).ok_or(Refusal::Tables)).collect()
     }
 
     /// Whether its coefficients come in several scans, a part of them at a time.

@@ -80,6 +80,8 @@ pub struct Table {
     /// By the next NEAR bits: length << 8 | symbol, 0 for longer codes.
     near: Box<[u16; 1 << NEAR]>,
     far: Box<Ahead>,
+    /// Whether it has codes for all symbols that a file of 8 bits a sample can need.
+    pub complete: bool,
     /// Of each length: the first code, and the number of shorter codes.
     first: [(u32, u32); 17],
 }
@@ -103,6 +105,7 @@ impl Table {
             lengths: [0; 256],
             near: Box::new([0; 1 << NEAR]),
             far: Box::new([0; 1 << FAR]),
+            complete: false,
             first: [(0, 0); 17],
         };
         if symbols.is_empty() || symbols.len() > 256 || (!ac && symbols.iter().any(|&symbol| symbol > 15)) {
@@ -128,7 +131,16 @@ impl Table {
             }
             code <<= 1;
         }
-        if at == symbols.len() { Ok(table) } else { Err(Refusal::Tables) }
+        if at < symbols.len() {
+            return Err(Refusal::Tables);
+        }
+        table.complete = if ac {
+            [END_OF_BLOCK, SIXTEEN_ZEROS].iter().all(|&symbol| table.has(symbol))
+                && (0..=0xFF).all(|symbol: u8| !(1..=MAX_AC).contains(&u32::from(symbol & 15)) || table.has(symbol))
+        } else {
+            (0..=MAX_DC as u8).all(|symbol| table.has(symbol))
+        };
+        Ok(table)
     }
 
     /// What the next bits mean as a run of whole symbols, up to one that `stops`. The bits of the last value may lie

@@ -28,7 +28,7 @@ pub const WORTH: usize = 4 * PIECE;
 const SHARED: usize = if cfg!(fuzzing) { 40 } else { 64 };
 
 /// A second thread's stack. It calls nothing deep.
-const STACK: usize = 256 << 10;
+pub const STACK: usize = 256 << 10;
 
 /// So many MCUs of a piece are all noted, and of later ones one in so many.
 const NOTED: u32 = 64;
@@ -104,6 +104,16 @@ fn are_true(bytes: &[u8], limit: usize, slots: &[Slot], points: &[Point]) -> boo
         }
         here == *point
     })
+}
+
+/// The border before an MCU, from the last one that is known before it.
+pub fn border(bytes: &[u8], known: &[Point], mcus: usize, limit: usize, slots: &[Slot]) -> Result<Point, Refusal> {
+    let passed = known.partition_point(|point| point.mcus <= mcus);
+    let mut here = *known[..passed].last().ok_or(Refusal::Internal)?;
+    while here.mcus < mcus {
+        here = after(bytes, here, limit, slots)?;
+    }
+    Ok(here)
 }
 
 /// The border after one MCU more.

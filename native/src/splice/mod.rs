@@ -3,7 +3,8 @@
 //!
 //! - [`header`]: read what stands before the picture data, and refuse what can not be spliced
 //! - [`marks`]: which MCUs are touched, and what happens to their samples
-//! - [`scan`]: walk over the data; decode and blend the blocks under the marks; note what to replace
+//! - [`scan`]: find the data in the file; [`index`]: where MCUs begin in them
+//! - [`walk`]: decode and blend the blocks under the marks; note what to replace
 //! - [`huffman`], [`bits`], [`blocks`]: codes, bits, cosine transforms; [`codes`]: the best ones for given symbols;
 //!   [`recoding`]: those of one table taken over into another
 //! - [`assemble`]: write the new file
@@ -21,6 +22,7 @@ mod progressive;
 mod recoding;
 pub mod refusal;
 mod scan;
+mod walk;
 
 use header::Header;
 use marks::{Layer, Marks};
@@ -57,7 +59,7 @@ pub fn splice(file: &[u8], layers: &[Layer], orientation: u8, threads: usize) ->
         let file = progressive::splice(file, header, &marks, orientation)?;
         return Ok(Spliced { file, way: Way::Recoded });
     }
-    let mut walk = scan::walk(file, &header, &marks, false, threads)?;
+    let mut walk = walk::walk(file, &header, &marks, false, threads)?;
 
     let (mut way, mut tables) = (Way::Copied, (header.dc.clone(), header.ac.clone()));
     for ac in [false, true] {
@@ -74,12 +76,11 @@ pub fn splice(file: &[u8], layers: &[Layer], orientation: u8, threads: usize) ->
         }
     }
     if way == Way::Recoded && header.restart > 0 {
-        walk = scan::walk(file, &header, &marks, true, threads)?; // every interval has to be written anew
+        walk = walk::walk(file, &header, &marks, true, threads)?; // every interval has to be written anew
     }
 
     let mut out = bits::reserved(assemble::room(file, &header, &walk, way == Way::Recoded))?;
     header.write(&mut out, orientation, &tables.0, &tables.1);
-    walk.bytes.resize(walk.bytes.len() + bits::PADDING, 0);
     for (number, interval) in walk.intervals.iter().enumerate() {
         if number > 0 {
             out.extend([0xFF, 0xD0 + ((number - 1) % 8) as u8]);

@@ -201,6 +201,25 @@ def test_without_the_library_nothing_is_written(monkeypatch: pytest.MonkeyPatch)
 
 
 @needs_library
+@pytest.mark.parametrize(
+    "place", [(500, 600, 560, 200), (0, 0, 1100, 300), (600, 10, 500, 700), (3, 5, 450, 800)]
+)
+@pytest.mark.parametrize(
+    "kind", ["4:2:0", "optimised", "restart markers", "a restart marker each row", "fine"]
+)
+def test_two_threads_write_what_one_writes(
+    kind: str, place: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large marks are shared by two, wherever they lie; those that touch the end of a row are not."""
+    data = encoded(upright(0, 1100, 820), "JPEG", **{"quality": 88} | FILES[kind])
+    files = []
+    for threads in (1, 2):
+        monkeypatch.setattr(splice, "_threads", lambda threads=threads: threads)
+        files.append(spliced(data, soft(place), soft((700, 30, 90, 40))))
+    assert files[0] == files[1]
+
+
+@needs_library
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", FILES)
 def test_only_blocks_under_the_mark_change(kind: str, place: str) -> None:

@@ -6,12 +6,11 @@ mod read;
 mod write;
 
 use super::bits::reserved;
-use super::blocks;
 use super::header::{Component, Header};
 use super::huffman::filled;
 use super::marks::{Cover, Marks};
 use super::refusal::Refusal;
-use super::scan::edited;
+use super::walk::edited;
 
 /// The most blocks of coefficients that are held in memory: 128 MB of them.
 const MAX_BLOCKS: usize = 1_000_000;
@@ -61,6 +60,7 @@ pub fn splice(file: &[u8], header: Header, marks: &Marks, orientation: u8) -> Re
 
 /// Change the blocks under the marks.
 fn edit(planes: &mut [Plane], header: &Header, marks: &Marks) -> Result<(), Refusal> {
+    let scales = header.scales()?;
     let mut cover = Box::new(Cover::new());
     for row in 0..header.mcus().1 {
         for column in marks.touched(row).into_iter().flatten() {
@@ -72,7 +72,7 @@ fn edit(planes: &mut [Plane], header: &Header, marks: &Marks) -> Result<(), Refu
                     let at = (row * part.down + y) * plane.stride + column * part.across + x;
                     let Some(block) = plane.blocks.get_mut(at) else { continue };
                     let mut values = block.map(i32::from);
-                    blocks::blend(&mut values, header.quantisation(component)?, &blend)?;
+                    scales[component].blend(&mut values, &blend)?;
                     *block = values.map(|value| value as i16);
                     plane.filled[at] = filled(block);
                 }
