@@ -27,8 +27,9 @@ class Picture(NamedTuple):
 def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
     """The files as given, and the images of the folders as given, all the way down, in order.
 
-    Folders of outputs look like the folders of originals. Hidden files are passed over, and so is `out` itself: what
-    was made is not made again.
+    Folders of outputs look like the folders of originals: what lies in one is told apart from what lies in another by
+    the folder's name, unless it was given alone. Hidden files are passed over, and so is `out` itself: what was made is
+    not made again.
     """
     if missing := [str(path) for path in paths if not path.exists()]:
         # A path has lost the second stroke of https://.
@@ -39,8 +40,9 @@ def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
         raise UsageError(f"There is no file {', '.join(missing)}.")
     found: dict[Path, Picture] = {}
     for path in paths:
+        top = Path(path.resolve().name) if len(paths) > 1 else Path()
         for file in _images(path, out.resolve()) if path.is_dir() else (path,):
-            below = file.parent.relative_to(path) if path.is_dir() else Path()
+            below = top / file.parent.relative_to(path) if path.is_dir() else Path()
             found.setdefault(file.resolve(), Picture(file, below))
     if not found:
         where = ", ".join(str(path) for path in paths)

@@ -1,0 +1,96 @@
+"""Which files a command works on, and where their results belong."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from safelight.entrypoints.cli.files import Picture, in_folder, pictures
+from safelight.entrypoints.cli.terminal import UsageError
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that we are in, with photos of two people, some of the same names."""
+    for name in (
+        "anna/a.jpg",
+        "anna/2024/b.PNG",
+        "anna/.hidden.jpg",
+        "anna/notes.txt",
+        "ben/a.jpg",
+        "ben/2024/b.png",
+        "out/old.jpg",
+        "one.webp",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(*paths: str, out: str = "out") -> list[tuple[str, str]]:
+    return [(str(path), str(below)) for path, below in pictures([Path(path) for path in paths], Path(out))]
+
+
+@pytest.mark.usefixtures("home")
+class TestPictures:
+    def test_a_folder_alone_is_the_top_of_what_comes_out(self) -> None:
+        assert found("anna") == [("anna/2024/b.PNG", "2024"), ("anna/a.jpg", ".")]
+
+    def test_several_folders_are_told_apart_by_their_names(self) -> None:
+        assert found("anna", "ben/", "one.webp") == [
+            ("anna/2024/b.PNG", "anna/2024"),
+            ("anna/a.jpg", "anna"),
+            ("ben/2024/b.png", "ben/2024"),
+            ("ben/a.jpg", "ben"),
+            ("one.webp", "."),
+        ]
+
+    def test_a_folder_without_a_name_has_one(self, home: Path) -> None:
+        os.chdir(home / "ben")
+        assert found(".", "../anna/a.jpg") == [
+            ("2024/b.png", "ben/2024"),
+            ("a.jpg", "ben"),
+            ("../anna/a.jpg", "."),
+        ]
+
+    def test_what_was_made_is_not_made_again_and_nothing_is_taken_twice(self) -> None:
+        taken = found(".", "anna")
+        assert ("out/old.jpg", "out") not in taken
+        assert [path for path, _ in taken] == [
+            "anna/2024/b.PNG",
+            "anna/a.jpg",
+            "ben/2024/b.png",
+            "ben/a.jpg",
+            "one.webp",
+        ]
+
+    def test_any_file_is_taken_that_was_named(self) -> None:
+        assert found("anna/notes.txt", "anna/.hidden.jpg") == [
+            ("anna/notes.txt", "."),
+            ("anna/.hidden.jpg", "."),
+        ]
+
+    @pytest.mark.parametrize(
+        ("paths", "message"),
+        [
+            (["nowhere.jpg", "anna"], r"There is no file nowhere\.jpg"),
+            (["https:/example.org/a.jpg"], r"https://example\.org/a\.jpg is a URL"),
+        ],
+    )
+    def test_what_is_not_there(self, paths: list[str], message: str) -> None:
+        with pytest.raises(UsageError, match=message):
+            found(*paths)
+
+    def test_a_folder_without_pictures(self, home: Path) -> None:
+        (home / "empty").mkdir()
+        with pytest.raises(UsageError, match="There is no image in empty"):
+            found("empty")
+
+
+def test_a_watched_folder_may_be_empty(home: Path) -> None:
+    """Its pictures are those that lie in it now."""
+    (home / "new").mkdir()
+    assert in_folder(Path("new"), Path("out")) == []
+    (home / "new/a.jpg").touch()
+    assert in_folder(Path("new"), Path("out")) == [Picture(Path("new/a.jpg"), Path())]
