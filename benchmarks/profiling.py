@@ -3,8 +3,9 @@ docs/performance.md.
 
 The tables are what `anatomy` measures. The flame graphs are py-spy's: it looks at every process of a server, or at the
 worker function, 200 times a second, while jobs of a 2 MP photo come one after the other. They show what is done where,
-and are no account of CPU: threads that wait are in them, who is looked at is slowed down, and a child of the sandbox
-often has drawn and gone before py-spy knows of it.
+and are no account of CPU: threads that wait are in them, and who is looked at is slowed down. A child of the sandbox
+often has drawn and gone before py-spy knows of it, so a third graph shows the drawing again and again in one process,
+with what libraries do in it.
 """
 
 import os
@@ -22,7 +23,11 @@ import httpx
 from measuring import machine, server, tree
 from pipeline import upload
 
+from safelight.config import Settings
+from safelight.imaging import render_in_process
 from safelight.imaging.sample import photo
+from safelight.model import Source
+from safelight.recipes import canonical, default
 
 HERE: Final = Path(__file__).parent
 PICTURES: Final = HERE.parent / "docs/assets"
@@ -51,6 +56,9 @@ or two.
 All processes of a server with one worker for {seconds} s, {rate} samples a second, threads that wait among them. Open
 the file by itself to zoom and search: [profile.svg](../docs/assets/profile.svg). The same of the worker function and
 its children: [profile-aws.svg](../docs/assets/profile-aws.svg).
+
+Most children of the sandbox have drawn and gone before anybody can look at them. What they do, again and again in one
+process and outside the sandbox, down into the libraries: [profile-drawing.svg](../docs/assets/profile-drawing.svg).
 """
 
 
@@ -91,6 +99,22 @@ def flame_of_functions(program: Path) -> None:
         )
 
 
+def flame_of_drawing(program: Path) -> None:
+    """Draw the flame graph of what a child of the sandbox does: the default recipe on the same photo."""
+    settings, recipe = Settings(), canonical(default(Settings().watermark_text))
+    with tempfile.TemporaryFile() as file:
+        file.write(photo(1632, 1224))
+        source = Source(key="uploads/profile/photo.jpg", version="1", bytes=file.tell(), sha256="0" * 64)
+
+        def one() -> None:
+            render_in_process(file, source, recipe, settings).close()
+
+        svg = record(program, os.getpid, one, "--native")
+        (PICTURES / "profile-drawing.svg").write_text(
+            impersonal(svg, "What a child of the sandbox does, again and again in one process", {})
+        )
+
+
 def process_of(function: str) -> int:
     """The process that the emulator runs a function in."""
     name = f"AWS_LAMBDA_FUNCTION_NAME={function}".encode()
@@ -98,12 +122,21 @@ def process_of(function: str) -> int:
     return next(pid for pid in members if name in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))
 
 
-def record(program: Path, pid: Callable[[], int], one: Callable[[], None]) -> str:
+def record(program: Path, pid: Callable[[], int], one: Callable[[], None], *more: str) -> str:
     """The flame graph of a process and its children, while `one` is done again and again."""
     for _ in range(3):
         one()  # whatever is loaded late is loaded
     with tempfile.NamedTemporaryFile(suffix=".svg") as picture:
-        options = ["--pid", str(pid()), "--subprocesses", "--duration", str(SECONDS), "--rate", str(RATE)]
+        options = [
+            "--pid",
+            str(pid()),
+            "--subprocesses",
+            "--duration",
+            str(SECONDS),
+            "--rate",
+            str(RATE),
+            *more,
+        ]
         drawing = subprocess.Popen(
             [program, "record", *options, "--format", "flamegraph", "--output", picture.name],
             stdout=subprocess.DEVNULL,
@@ -129,6 +162,7 @@ def main(program: Path) -> None:
     print(steps, functions, sep="\n", flush=True)
     flame(program)
     flame_of_functions(program)
+    flame_of_drawing(program)
     text = HEAD.format(machine=machine(), steps=steps, functions=functions, seconds=SECONDS, rate=RATE)
     (HERE / "RESULTS-profile.md").write_text(text)
 
