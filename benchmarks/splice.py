@@ -18,8 +18,10 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
@@ -32,6 +34,7 @@ from watermark import FONT_FILE, SIZES, TEXT, usual
 from safelight.config import Settings
 from safelight.imaging import SandboxedRenderer, splice
 from safelight.imaging.sample import photo
+from safelight.imaging.sandbox import MEMORY
 from safelight.model import Source
 from safelight.operations import Size
 from safelight.operations.watermark import Watermark, lay_out
@@ -175,6 +178,35 @@ def without_gain(spliced: dict[str, dict[str, float]]) -> str:
     return f" Splicing is {', '.join(found)}: there its gain is that nothing else changes, and not time."
 
 
+class Limits:
+    """A process with memory as a child of the sandbox has it, for what is measured without a sandbox."""
+
+    def __init__(self) -> None:
+        os.environ["GLIBC_TUNABLES"] = MEMORY["GLIBC_TUNABLES"]  # which is read when a process starts
+        self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        self._pool.submit(int).result()
+        del os.environ["GLIBC_TUNABLES"]
+
+    def seconds(self, way: str, file: str, size: Size) -> float:
+        """What one way takes there."""
+        return self._pool.submit(alone, way, file, size).result()
+
+    def close(self) -> None:
+        """End it."""
+        self._pool.shutdown()
+
+
+def alone(way: str, name: str, size: Size) -> float:
+    """The seconds of the splice from bytes to bytes, of copying the file, or of reading its codes."""
+    data = Path(name).read_bytes()
+    if way == "copy":
+        return timed(lambda: bytearray(data))
+    if way == "huffman":
+        return timed(lambda: huffman_decoded(io.BytesIO(data)))
+    marks = lay_out(Watermark(text=TEXT), size.width, size.height)
+    return timed(lambda: splice.splice(data, size, marks, io.BytesIO()))
+
+
 def huffman_decoded(file: IO[bytes]) -> None:
     """One pass of libjpeg-turbo's Huffman decoding, with as little else as can be had: the picture at an eighth of its
     size takes each block's mean alone."""
@@ -206,9 +238,10 @@ def rows_of(
             "usual": lambda: timed(lambda: usual(file)),
             "pixels": lambda: rendered(peers.pixels, file, RECIPE),
             "job": lambda: rendered(peers.splicing, file, RECIPE),
-            "splice": lambda: timed(lambda: splice.splice(data, size, marks, io.BytesIO())),
-            "copy": lambda: timed(lambda: bytearray(data)),
-            "huffman": lambda: timed(lambda: huffman_decoded(file)),
+            **{
+                way: partial(peers.limits.seconds, way, file.name, size)
+                for way in ("splice", "copy", "huffman")
+            },
         }
         if sharp := peers.sharp:
             sides = {"width": size.width, "height": size.height}
@@ -242,9 +275,11 @@ class Peers(NamedTuple):
     sharp: Answering | None
     pixels: SandboxedRenderer
     splicing: SandboxedRenderer
+    limits: Limits
 
     def close(self) -> None:
         """End them."""
+        self.limits.close()
         self.pixels.close()
         self.splicing.close()
         if self.sharp:
@@ -288,9 +323,10 @@ def run(peers: Peers, rounds: int) -> str:
         "commands, and their start is in their time; jpegtran puts a white tile in place of blocks, which is less than "
         "a watermark, and is the only other one here that decodes no pixels. Safelight's two columns are whole "
         "renderings in the sandbox, digests of original and result included, by a worker that has a child waiting; the "
-        "ratios are theirs. thumbor, imgproxy and imagor are not in this run. The splice alone is "
-        "from bytes to bytes. `copied`: every bit beside the mark is the old one; `grown`: and the Huffman tables got "
-        "new codes; `recoded`: there was no room for them, and the rarest codes changed, but no coefficient beside the "
+        "ratios are theirs. thumbor, imgproxy and imagor are not in this run. The splice alone is from bytes to bytes, in "
+        "a process with large pages, as the sandbox has them. `copied`: every bit beside the mark is the old one; "
+        "`grown`: and the Huffman tables got new codes; `recoded`: there was no room for them, and the rarest codes "
+        "changed, but no coefficient beside the "
         f"mark.\n\n## How near the limits\n\n{table(limits_head, limits)}\n\n"
         "No splice is faster than copying the file. Without restart markers nothing says where a block begins, so all "
         "codes have to be read, by one who decodes nothing else: here libjpeg-turbo, told to give the picture at an "
@@ -311,7 +347,7 @@ if __name__ == "__main__":
     )
     arguments = parser.parse_args()
     sharp = start_sharp(arguments.sharp) if arguments.sharp else None
-    peers = Peers(sharp, SandboxedRenderer(Settings(splice="off")), SandboxedRenderer(Settings()))
+    peers = Peers(sharp, SandboxedRenderer(Settings(splice="off")), SandboxedRenderer(Settings()), Limits())
     measure = pixelated if arguments.pixelate else run
     report = measure(peers, arguments.rounds)
     peers.close()

@@ -309,6 +309,14 @@ _ERRORS: Final = {error.code: error for base in (FileError, AttemptError) for er
 """What a child may raise, by code."""
 
 
+MEMORY: Final = {
+    "GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={1 << 30}"
+    f":glibc.malloc.trim_threshold={1 << 30}"
+}
+"""Pictures in pages of 2 MB (glibc 2.35 and later): a child touches all of its memory for the first time. They come
+from the heap, since a mapping of their own would begin and end in small pages."""
+
+
 def _environment() -> dict[str, str]:
     """All that a zygote is told: where its modules are, and what its libraries read once at their start."""
     return {
@@ -316,10 +324,7 @@ def _environment() -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "VIPS_CONCURRENCY": "1",
         "VIPS_WARNING": "1",  # damaged files are our business, not standard error's
-        # Pictures in pages of 2 MB (glibc 2.35 and later): a child touches all of its memory for the first time. They
-        # come from the heap, since a mapping of their own would begin and end in small pages.
-        "GLIBC_TUNABLES": f"glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold={1 << 30}"
-        f":glibc.malloc.trim_threshold={1 << 30}",
+        **MEMORY,
     }
 
 

@@ -107,7 +107,7 @@ def bury(pid: int, children: set[int]) -> wire.Ended:
 def warm(peak: int) -> None:
     """Touch as much memory as is missing to `peak`, what the last job like the next one came to, in bytes.
 
-    The heap keeps it (see `sandbox._environment`): the kernel has cleared these pages before the job comes, and not
+    The heap keeps it (see `sandbox.MEMORY`): the kernel has cleared these pages before the job comes, and not
     while somebody waits for it.
     """
     missing = peak - resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * UNIT
