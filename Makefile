@@ -112,7 +112,7 @@ bench: $(READY) $(NATIVE) ## Measure against peers, in one run
 bench-quick: $(READY) $(NATIVE) ## Measure the least that shows whether something has become slow: below a minute
 	$(BIN)/python benchmarks/run.py --quick
 
-bench-engine: $(READY) $(NATIVE) ## Measure the engine job by job beside Pillow, sharp, thumbor and ImageMagick; fetches them
+bench-engine: $(READY) $(NATIVE) ## Measure the engine job by job beside Pillow, sharp, thumbor, imagor, imgproxy and ImageMagick; fetches them
 	PYTHONPATH=. $(BIN)/python benchmarks/engine.py --write
 
 bench-aws: $(READY) $(NATIVE) $(EMULATOR_READY) ## Measure the AWS side on an emulator, against the usual serverless way

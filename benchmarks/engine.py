@@ -38,6 +38,8 @@ NAMES: Final = {
     "best": "best Pillow",
     "sharp": "sharp",
     "thumbor": "thumbor",
+    "imagor": "imagor",
+    "imgproxy": "imgproxy",
     "magick": "ImageMagick",
     "alone": "Safelight, no sandbox",
     "safelight": "**Safelight**",
@@ -193,6 +195,8 @@ def started(folder: Path, files: Path, missing: dict[str, str]) -> Iterator[dict
         "best": lambda: others.python("best"),
         "sharp": lambda: others.sharp(folder),
         "thumbor": lambda: others.Thumbor(folder / "thumbor", files),
+        "imagor": lambda: others.Imagor(folder / "imagor", files),
+        "imgproxy": lambda: others.Imgproxy(folder / "imgproxy", files),
         "magick": others.Magick,
         "alone": lambda: others.python("safelight"),
         "safelight": Sandboxed,
@@ -300,10 +304,11 @@ medians of {rounds} rounds. Load average at the end {load:.1f}.
 {photos}
 They are written anew as baseline JPEGs of quality 90 and 4:2:0 where a row says nothing else; the GIF pans over the
 smallest. *Usual Pillow* is what tutorials show; *best Pillow* decodes smaller, once for all sizes, pastes a tile
-instead of an overlay, and takes AVIF's speed 9 (`benchmarks/pillow_ways.py`). sharp composes an SVG, thumbor a PNG (it
-writes no text); thumbor is asked over HTTP, ImageMagick is a command whose start counts. Safelight's time is a
-whole rendering in its sandbox, digests included. Memory is the most that the process had after its first job, the
-runtime included. Likeness is SSIM with the original (scaled by Pillow), the worst of the files, where no mark is.
+instead of an overlay, and takes AVIF's speed 9 (`benchmarks/pillow_ways.py`). sharp composes an SVG; thumbor, imagor
+and imgproxy (version 2) lay a PNG over it and are asked over HTTP; ImageMagick is a command whose start counts.
+Safelight's time is a whole rendering in its sandbox, digests included. Memory is the most that the process had after
+its first job, the runtime included. Likeness is SSIM with the original (scaled by Pillow), the worst of the files,
+where no mark is.
 {missing}
 """
 

@@ -25,6 +25,9 @@ Job = dict[str, Any]
 
 SHARP: Final = "sharp@0.35.5"
 THUMBOR: Final = "thumbor==7.8.0"
+IMAGOR: Final = ("github.com/cshum/imagor", "v1.4.17", "github.com/cshum/imagor/cmd/imagor")
+IMGPROXY: Final = ("github.com/imgproxy/imgproxy/v2", "v2.17.0", "github.com/imgproxy/imgproxy/v2")
+"""Go modules, and the programs in them; they are built with Debian's libvips-dev."""
 PICTURES: Final = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "mate-backgrounds")
 """Debian's packages of photographs; their licences are in them, and none of it goes into the repository."""
 
@@ -140,62 +143,65 @@ class Magick:
         """Nothing runs."""
 
 
-class Thumbor:
-    """thumbor's server on the loopback address. The time of its HTTP requests counts."""
+class Served:
+    """A server of pictures on the loopback address. The time of its HTTP requests counts."""
 
-    def __init__(self, environment: Path, files: Path) -> None:
-        """`environment` has thumbor installed; `files` is the folder that originals lie in."""
+    def __init__(self, files: Path) -> None:
+        """`files` is the folder that originals lie in."""
         self._files = files
-        config = files / "thumbor.conf"
-        config.write_text(
-            "LOADER = 'thumbor.loaders.file_loader'\n"
-            f"FILE_LOADER_ROOT_PATH = {str(files)!r}\n"
-            "STORAGE = 'thumbor.storages.no_storage'\nMAX_WIDTH = 0\nMAX_HEIGHT = 0\n"
-        )
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        command = [
-            str(environment / "bin" / "thumbor"),
-            "-i",
-            "127.0.0.1",
-            "-p",
-            str(port),
-            "-c",
-            str(config),
-        ]
-        self._process = subprocess.Popen([*command, "-l", "ERROR"])
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120)
-        for _ in range(200):
-            with suppress(httpx.TransportError):
-                self._client.get("/healthcheck").raise_for_status()
-                return
-            time.sleep(0.05)
-        raise RuntimeError("thumbor does not answer")
+        self._port = _free_port()
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self._port}", timeout=120)
+        self._process: subprocess.Popen[bytes] | None = None
 
     def do(self, job: Job) -> Answer:
         """Do a job."""
-        name = Path(job["file"]).relative_to(self._files).as_posix()
-        kind = {"jpeg": "jpeg"}.get(job["format"], job["format"])
-        filters = f"filters:format({kind}):quality({job['quality']})"
-        ways = [f"{width}x0/" if width else "" for width in job.get("widths", [0])]
-        if job["kind"] == "watermark":
-            filters += f":watermark({self._mark(job)},-{job['height'] // 50},-{job['height'] // 50},0)"
+        urls = [self._url(job, width) for width in job.get("widths", [0])]
         began = time.perf_counter()
-        answers = [self._client.get(f"/unsafe/{way}{filters}/{quote(name)}") for way in ways]
+        answers = [self._client.get(url) for url in urls]
         seconds = time.perf_counter() - began
         files = []
         for index, answer in enumerate(answers):
-            if answer.status_code != httpx.codes.OK or answer.headers["content-type"] != f"image/{kind}":
+            kind = f"image/{job['format']}"
+            if answer.status_code != httpx.codes.OK or answer.headers["content-type"] != kind:
                 raise RuntimeError(f"{answer.status_code} {answer.headers.get('content-type')}")
             if job.get("out"):
-                file = Path(job["out"]) / f"thumbor-{index}.{job['format']}"
+                file = Path(job["out"]) / f"{type(self).__name__.lower()}-{index}.{job['format']}"
                 file.write_bytes(answer.content)
                 files.append(str(file))
         return Answer(seconds, files)
 
-    def _mark(self, job: Job) -> str:
-        """The text as a picture, which is how thumbor wants it."""
+    def peak(self) -> int:
+        """The most memory that the server had."""
+        return peak_memory(self._process.pid) if self._process else 0
+
+    def close(self) -> None:
+        """End it."""
+        self._client.close()
+        self._stop()
+
+    def _url(self, job: Job, width: int) -> str:
+        """The address of one picture: as wide as that, or as wide as it is for 0."""
+        raise NotImplementedError
+
+    def _start(self, command: list[str], health: str, **environ: str) -> None:
+        self._process = subprocess.Popen(command, env=os.environ | environ, stderr=subprocess.DEVNULL)
+        for _ in range(200):
+            with suppress(httpx.TransportError):
+                self._client.get(health).raise_for_status()
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"{command[0]} does not answer")
+
+    def _stop(self) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.wait()
+
+    def _name(self, job: Job) -> str:
+        return quote(Path(job["file"]).relative_to(self._files).as_posix())
+
+    def _mark(self, job: Job) -> Path:
+        """The text as a picture, which is how they want it."""
         font = ImageFont.truetype(FONT_FILE, min(job["width"], job["height"]) * 4 // 100)
         left, top, right, bottom = font.getbbox(TEXT)
         mark = Image.new("RGBA", (int(right - left), int(bottom - top)))
@@ -203,17 +209,101 @@ class Thumbor:
         file = self._files / f"mark-{job['width']}.png"
         if not file.exists():
             mark.save(file)
-        return file.name
+        return file
 
-    def peak(self) -> int:
-        """The most memory that the server had."""
-        return peak_memory(self._process.pid)
 
-    def close(self) -> None:
-        """End it."""
-        self._client.close()
-        self._process.terminate()
-        self._process.wait()
+class Thumbor(Served):
+    """thumbor."""
+
+    def __init__(self, environment: Path, files: Path) -> None:
+        """`environment` has thumbor installed."""
+        super().__init__(files)
+        config = files / "thumbor.conf"
+        config.write_text(
+            "LOADER = 'thumbor.loaders.file_loader'\n"
+            f"FILE_LOADER_ROOT_PATH = {str(files)!r}\n"
+            "STORAGE = 'thumbor.storages.no_storage'\nMAX_WIDTH = 0\nMAX_HEIGHT = 0\n"
+        )
+        command = [str(environment / "bin" / "thumbor"), "-i", "127.0.0.1", "-p", str(self._port)]
+        self._start([*command, "-c", str(config), "-l", "ERROR"], "/healthcheck")
+
+    def _url(self, job: Job, width: int) -> str:
+        filters = f"filters:format({job['format']}):quality({job['quality']})"
+        if job["kind"] == "watermark":
+            margin = job["height"] // 50
+            filters += f":watermark({self._mark(job).name},-{margin},-{margin},0)"
+        size = f"{width}x0/" if width else ""
+        return f"/unsafe/{size}{filters}/{self._name(job)}"
+
+
+class Imagor(Thumbor):
+    """imagor, which takes thumbor's addresses."""
+
+    def __init__(self, folder: Path, files: Path) -> None:
+        """`folder` has the program."""
+        Served.__init__(self, files)
+        options = ["-bind", f"127.0.0.1:{self._port}", "-imagor-unsafe", "-http-loader-disable"]
+        times = [
+            "-imagor-request-timeout",
+            "120s",
+            "-imagor-load-timeout",
+            "120s",
+            "-imagor-process-timeout",
+            "120s",
+        ]
+        limits = ["-vips-max-resolution", "100000000", "-file-loader-base-dir", str(files)]
+        self._start([str(folder / "imagor"), *options, *times, *limits], "/healthcheck")
+
+
+class Imgproxy(Served):
+    """imgproxy. It reads the picture that it marks others with when it starts."""
+
+    def __init__(self, folder: Path, files: Path) -> None:
+        """`folder` has the program."""
+        super().__init__(files)
+        self._program = str(folder / "imgproxy")
+        self._with = Path()
+        self._start_with(self._with)
+
+    def do(self, job: Job) -> Answer:
+        """Do a job."""
+        if job["kind"] == "watermark" and (mark := self._mark(job)) != self._with:
+            self._stop()
+            self._start_with(mark)
+        return super().do(job)
+
+    def _start_with(self, mark: Path) -> None:
+        self._with = mark
+        settings = {
+            "BIND": f"127.0.0.1:{self._port}",
+            "LOCAL_FILESYSTEM_ROOT": str(self._files),
+            "MAX_SRC_RESOLUTION": "100",
+            "MAX_ANIMATION_FRAMES": "1000",
+            "READ_TIMEOUT": "120",
+            "WRITE_TIMEOUT": "120",
+            "LOG_LEVEL": "error",
+        }
+        if mark.name:
+            settings["WATERMARK_PATH"] = str(mark)
+        self._start(
+            [self._program], "/health", **{f"IMGPROXY_{name}": each for name, each in settings.items()}
+        )
+
+    def _url(self, job: Job, width: int) -> str:
+        steps = [f"q:{job['quality']}"]
+        if width:
+            steps.append(f"rs:fit:{width}:0")
+        if job["kind"] == "watermark":
+            margin = job["height"] // 50
+            steps.append(f"wm:1:soea:{margin}:{margin}")
+        return f"/insecure/{'/'.join(steps)}/plain/local:///{self._name(job)}@{job['format']}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 # --- getting them -----------------------------------------------------------------------------------------
@@ -226,6 +316,8 @@ def fetch(folder: Path) -> dict[str, str]:
     tasks = {
         "sharp": (folder / "node_modules" / "sharp", ["npm", "install", "--silent", "--prefix", ".", SHARP]),
         "thumbor": (folder / "thumbor" / "bin" / "thumbor", ["bash", "-c", _THUMBOR]),
+        "imagor": (folder / "imagor" / "imagor", ["bash", "-c", _built("imagor", *IMAGOR)]),
+        "imgproxy": (folder / "imgproxy" / "imgproxy", ["bash", "-c", _built("imgproxy", *IMGPROXY)]),
         "photographs": (folder / "photos", ["bash", "-c", _PHOTOS]),
     }
     for name, (proof, command) in tasks.items():
@@ -236,6 +328,14 @@ def fetch(folder: Path) -> dict[str, str]:
     if not shutil.which(MAGICK):
         missing["ImageMagick"] = "Debian's imagemagick is not installed"
     return missing
+
+
+def _built(name: str, module: str, version: str, program: str) -> str:
+    """A command that builds a Go program. imgproxy's own linker options have to be let through."""
+    return (
+        f"mkdir -p {name} && cd {name} && printf 'module peers\\n\\nrequire %s %s\\n' {module} {version} > go.mod && "
+        f"CGO_LDFLAGS_ALLOW='-s|-w' go build -mod=mod -o {name} {program}"
+    )
 
 
 _THUMBOR: Final = f"python3 -m venv thumbor && thumbor/bin/pip install --quiet {THUMBOR}"
