@@ -46,8 +46,8 @@ impl Mul<f32> for Row {
     }
 }
 
-/// The cosine transform of every column (Arai, Agui and Nakajima, "A fast DCT-SQ scheme for images", 1988), its results
-/// too large by 8 × `left_out`.
+/// The cosine transform of every column (Arai, Agui and Nakajima, "A fast DCT-SQ scheme for images", 1988). After that of
+/// the rows, results are too large by 8 and what both frequencies have `left_out`.
 #[inline(always)]
 fn transform(rows: &Matrix) -> Matrix {
     let [s0, s1, s2, s3, s4, s5, s6, s7] = rows.map(Row);
@@ -66,7 +66,7 @@ fn transform(rows: &Matrix) -> Matrix {
     [e0, sum + high, e2, difference - low, e4, difference + low, e6, sum - high].map(|row| row.0)
 }
 
-/// Its inverse, for values made smaller by 8 and larger by `left_out`.
+/// Its inverse, for values that are smaller by 8, and larger by what both frequencies have `left_out`.
 #[inline(always)]
 fn inverse(rows: &Matrix) -> Matrix {
     let [c0, c1, c2, c3, c4, c5, c6, c7] = rows.map(Row);

@@ -10,7 +10,8 @@
 //! begin. What a lane notes is only a guess. Then the true reader goes from piece to piece: it reads on from the end of
 //! what it knows until it meets a place that the next piece's lane has noted as well; all later notes of that lane are
 //! true then. If it never does, it reads the whole piece itself. The result is that of reading from the start, always,
-//! and no input makes it more than twice the work.
+//! and no input makes it more than twice the work; where nothing could be noted, whoever looks for a `border` reads once
+//! more.
 
 use super::bits::{reserved, window};
 use super::huffman::{Ahead, Step, Table, read_dc, skip_block, step};

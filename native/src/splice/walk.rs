@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::scan::{Interval, Slot, intervals, slots};
 use std::ops::Range;
 
-/// Edited blocks that are held in memory, at the most: 64 MB of them.
+/// Edited blocks that are held in memory, at the most: 64 MB of them, and a half more while two threads come together.
 const MAX_EDITED: usize = 500_000;
 
 /// From so many edited blocks on, half a millisecond of work, a second thread saves more than its start costs.
@@ -64,23 +64,25 @@ pub fn walk(file: &[u8], header: &Header, marks: &Marks, all: bool, threads: usi
         });
     }
     let scales = header.scales()?;
-    let walker = || -> Result<Walker, Refusal> {
+    let walker = |area: usize| -> Result<Walker, Refusal> {
         let cover = Box::new(Cover::new());
         Ok(Walker { header, marks, bytes: &bytes, slots: &slots, scales: &scales, cover, found: Found::new(area)? })
     };
     let border = if threads > 1 && area >= SHARED { middle(header, marks) } else { None };
     let (front, back) = parts(&bytes, &intervals, &known, &slots, border)?;
     let found = if back.is_empty() {
-        walker()?.over(front)?
+        walker(area)?.over(&front)?
     } else {
-        let (first, second) = (walker()?, walker()?);
+        let second = walker(area / 2 + 1)?;
         std::thread::scope(|scope| {
-            let other = std::thread::Builder::new()
-                .stack_size(STACK)
-                .spawn_scoped(scope, || second.over(back))
-                .map_err(|_| Refusal::Memory)?;
-            let found = first.over(front)?;
-            Ok(found.with(other.join().map_err(|_| Refusal::Internal)??))
+            let builder = std::thread::Builder::new().stack_size(STACK);
+            let other = builder.spawn_scoped(scope, || second.over(&back));
+            let found = walker(area)?.over(&front)?; // with room for all
+            let other = match other {
+                Ok(thread) => thread.join().map_err(|_| Refusal::Internal)??,
+                Err(_) => walker(area / 2 + 1)?.over(&back)?, // no second thread is to be had
+            };
+            Ok(found.with(other))
         })?
     };
     for Ended { interval, mcus, bit, edits } in found.ended {
@@ -103,18 +105,24 @@ struct Part<'k> {
 }
 
 /// The MCU that two threads part at, the first one of a row: about as many are touched before it as from there on.
-/// None if there is none behind which nothing depends on the edits before.
+/// None if all are touched on one side of it, or if something behind it depends on the edits before.
 fn middle(header: &Header, marks: &Marks) -> Option<usize> {
     let (across, down) = header.mcus();
-    let touched = |row: usize| marks.touched(row).iter().map(Range::len).sum::<usize>();
-    let mut left = marks.area() / 2;
-    for row in 0..down {
-        let Some(rest) = left.checked_sub(touched(row)) else {
+    let rows: Vec<_> = (0..down).map(|row| marks.touched(row)).collect();
+    halfway(across, &rows)
+}
+
+fn halfway(across: usize, rows: &[Vec<Range<usize>>]) -> Option<usize> {
+    let touched = |row: &Vec<Range<usize>>| row.iter().map(Range::len).sum::<usize>();
+    let all = rows.iter().map(touched).sum::<usize>();
+    let mut before = 0;
+    for (number, row) in rows.iter().enumerate() {
+        if (1..all).contains(&before) && before + touched(row) > all / 2 {
             // What follows an edited block makes up for its DC: in the same row, or not at all.
-            let before = marks.touched(row.checked_sub(1)?);
-            return before.last().is_none_or(|range| range.end < across).then_some(row * across);
-        };
-        left = rest;
+            let last = rows[number - 1].last();
+            return last.is_none_or(|range| range.end < across).then_some(number * across);
+        }
+        before += touched(row);
     }
     None
 }
@@ -196,6 +204,7 @@ struct Walker<'a> {
 
 /// Where the walk is in an interval: the bit, and for each component the DC as it was read and how much more it is in
 /// what will be written.
+#[derive(Clone, Copy)]
 struct Place<'p> {
     /// MCUs of the interval before it.
     mcus: usize,
@@ -207,15 +216,20 @@ struct Place<'p> {
 }
 
 impl Walker<'_> {
-    fn over(mut self, parts: Vec<Part>) -> Result<Found, Refusal> {
-        for Part { interval, mcus, last, limit, mut place } in parts {
-            let first = self.found.edits.len();
+    fn over(mut self, parts: &[Part]) -> Result<Found, Refusal> {
+        for &Part { interval, ref mcus, last, limit, place } in parts {
+            let (first, mut place) = (self.found.edits.len(), place);
             self.mcus(mcus.clone(), limit, &mut place)?;
             // Between the last code and the marker there is less than a byte, or there are data too many.
             if place.bit > limit || (last && limit - place.bit >= 8) {
                 return Err(Refusal::Damaged);
             }
-            self.found.ended.push(Ended { interval, mcus, bit: place.bit, edits: first..self.found.edits.len() });
+            self.found.ended.push(Ended {
+                interval,
+                mcus: mcus.clone(),
+                bit: place.bit,
+                edits: first..self.found.edits.len(),
+            });
         }
         Ok(self.found)
     }
@@ -352,5 +366,26 @@ impl Walk {
     pub fn missing(&self, ac: bool, table: usize) -> Vec<u8> {
         let marked = &self.missing[usize::from(ac)][table];
         (0..=255).filter(|&symbol: &u8| marked[usize::from(symbol)]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_threads_part_in_the_middle_of_what_is_touched() {
+        let rows = |touched: &[Range<usize>]| -> Vec<Vec<Range<usize>>> {
+            touched.iter().map(|range| if range.is_empty() { vec![] } else { vec![range.clone()] }).collect()
+        };
+        // Rows 2 to 5 of 10 MCUs are touched: two of them before row 4, two from there on.
+        assert_eq!(halfway(10, &rows(&[0..0, 0..0, 3..9, 3..9, 3..9, 3..9, 0..0])), Some(40));
+        // Two marks far from each other, the upper one larger.
+        assert_eq!(halfway(10, &rows(&[0..9, 0..9, 0..0, 0..0, 4..6])), Some(10));
+        // A mark that reaches the end of the row before: its first MCU makes up for the edits before it.
+        assert_eq!(halfway(10, &rows(&[3..10, 3..10, 3..10, 3..10])), None);
+        // A row alone, nothing at all.
+        assert_eq!(halfway(10, &rows(&[0..0, 1..9, 0..0])), None);
+        assert_eq!(halfway(10, &rows(&[0..0, 0..0])), None);
     }
 }

@@ -197,7 +197,7 @@ def _library() -> ctypes.CDLL | None:
 
 @cache
 def _threads() -> int:
-    """How many threads may read a large file: looked up once, before the process is locked in."""
+    """How many threads may share a large file or mark: looked up once, before the process is locked in."""
     return min(2, os.cpu_count() or 1)
 
 

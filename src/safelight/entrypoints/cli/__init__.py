@@ -139,11 +139,15 @@ def _synonym(error: CycloptsError) -> str:
 def _nobody_reads(stream: TextIO) -> bool:
     """Whether who read our output has seen enough. A connection that broke is another matter, and is told."""
     try:
-        poll = select.poll()
-        poll.register(stream.fileno(), 0)
-        return any(events & select.POLLERR for _, events in poll.poll(0))
-    except (AttributeError, OSError):  # no polling here, or no file behind it
+        number = stream.fileno()
+    except (AttributeError, OSError):
+        return False  # no file behind it: whatever broke was not this
+    if not hasattr(select, "poll"):
         return True
+    poll = select.poll()
+    poll.register(number, 0)
+    # A pipe without a reader is an error, a socket without one hangs up.
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 def _failed_inside(error: Exception, *, told: bool = False) -> int:

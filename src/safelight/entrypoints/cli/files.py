@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -27,9 +27,8 @@ class Picture(NamedTuple):
 def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
     """The files as given, and the images of the folders as given, all the way down, in order.
 
-    Folders of outputs look like the folders of originals: what lies in one is told apart from what lies in another by
-    the folder's name, unless it was given alone. Hidden files are passed over, and so is `out` itself: what was made is
-    not made again.
+    Folders of outputs look like the folders of originals, those of several folders below the name of each. Hidden files
+    are passed over, and so is `out` itself: what was made is not made again.
     """
     if missing := [str(path) for path in paths if not path.exists()]:
         # A path has lost the second stroke of https://.
@@ -38,16 +37,29 @@ def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
                 f"{url[1]}://{url[2]} is a URL, and files of this machine are taken; download it first."
             )
         raise UsageError(f"There is no file {', '.join(missing)}.")
+    tops = _told_apart({path.resolve() for path in paths if path.is_dir()})
     found: dict[Path, Picture] = {}
     for path in paths:
-        top = Path(path.resolve().name) if len(paths) > 1 else Path()
-        for file in _images(path, out.resolve()) if path.is_dir() else (path,):
-            below = top / file.parent.relative_to(path) if path.is_dir() else Path()
+        top = tops.get(path.resolve())
+        for file in (path,) if top is None else _images(path, out.resolve()):
+            below = Path() if top is None else top / file.parent.relative_to(path)
             found.setdefault(file.resolve(), Picture(file, below))
     if not found:
         where = ", ".join(str(path) for path in paths)
         raise UsageError(f"There is no image in {where}; these are taken: {' '.join(sorted(SUFFIXES))}")
     return list(found.values())
+
+
+def _told_apart(folders: Set[Path]) -> dict[Path, Path]:
+    """A name for each folder: none for a single one, its own, or as much of its path as tells it from the others."""
+    if len(folders) < 2:
+        return dict.fromkeys(folders, Path())
+    length = 1
+    while True:
+        names = {folder: Path(*folder.relative_to(folder.anchor).parts[-length:]) for folder in folders}
+        if len({*names.values()}) == len(folders):  # as the whole paths are at the latest
+            return names
+        length += 1
 
 
 def in_folder(folder: Path, out: Path) -> list[Picture]:

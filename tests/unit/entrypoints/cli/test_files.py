@@ -48,15 +48,28 @@ class TestPictures:
 
     def test_a_folder_without_a_name_has_one(self, home: Path) -> None:
         os.chdir(home / "ben")
-        assert found(".", "../anna/a.jpg") == [
+        assert found(".", "../anna") == [
             ("2024/b.png", "ben/2024"),
             ("a.jpg", "ben"),
-            ("../anna/a.jpg", "."),
+            ("../anna/2024/b.PNG", "anna/2024"),
+            ("../anna/a.jpg", "anna"),
+        ]
+
+    def test_a_folder_beside_files_is_still_alone(self) -> None:
+        assert found("one.webp", "ben", "ben") == [
+            ("one.webp", "."),
+            ("ben/2024/b.png", "2024"),
+            ("ben/a.jpg", "."),
+        ]
+
+    def test_folders_of_the_same_name_are_told_apart_by_more_of_their_paths(self) -> None:
+        assert found("anna/2024", "ben/2024") == [
+            ("anna/2024/b.PNG", "anna/2024"),
+            ("ben/2024/b.png", "ben/2024"),
         ]
 
     def test_what_was_made_is_not_made_again_and_nothing_is_taken_twice(self) -> None:
         taken = found(".", "anna")
-        assert ("out/old.jpg", "out") not in taken
         assert [path for path, _ in taken] == [
             "anna/2024/b.PNG",
             "anna/a.jpg",
