@@ -17,14 +17,23 @@ export function lookOf(entry: Entry, job: Job | null): Look {
   return entry.phase === "sent" ? "developing" : "exposed";
 }
 
+/** So many bytes are worth a small picture: a storage in a cloud bills each, and phones wait for them. */
+const WORTH = 400_000;
+
+/** Where the smallest rendition lies that a browser shows, if it is small or comes from where this page comes from. */
+export function smallRendition(job: Job): string | null {
+  const smallest = job.outputs.filter((output) => shows(output.contentType)).sort((a, b) => a.bytes - b.bytes)[0];
+  const worth = smallest && (smallest.bytes <= WORTH || new URL(smallest.url).origin === location.origin);
+  return worth ? smallest.url : null;
+}
+
 /** One photo of the contact sheet. It lies under the red lamp until it is done; then its colours come. */
 export function Frame({ entry, number }: { entry: Entry; number: number }) {
   const job = jobOf(entry);
   const look = lookOf(entry, job);
   const thumb = thumbOf(entry.id).value;
-  const done = job?.outputs.find((output) => output.primary) ?? job?.outputs[0];
   const share = entry.size ? entry.sent / entry.size : 0;
-  const picture = thumb ?? (done && shows(done.contentType) ? done.url : null);
+  const picture = thumb ?? (job && smallRendition(job));
   const open = job ? to("jobs", job.jobId) : null;
   return (
     <li class={`frame ${look}`} data-look={look} data-job={entry.jobId ?? undefined}>

@@ -2,13 +2,9 @@ import { useEffect, useState } from "preact/hooks";
 import type { Job } from "../api/types";
 import { kept } from "../uploads/prints";
 import { useBlobUrl } from "../use";
-import { Blank, shows } from "./frame";
+import { Blank, smallRendition } from "./frame";
 
-/** So many bytes are worth a picture of 72 pixels: a storage in a cloud bills each, and phones wait for them. */
-const WORTH = 400_000;
-
-/** A small picture for a job: this browser's own copy of the original, or the smallest rendition if that is small, or
- * comes from where this page comes from. */
+/** A small picture for a job: this browser's own copy of the original, or a rendition. */
 export function JobThumb({ job }: { job: Job }) {
   const [blob, setBlob] = useState<Blob | null>(null);
   useEffect(() => {
@@ -19,9 +15,7 @@ export function JobThumb({ job }: { job: Job }) {
     };
   }, [job.jobId]);
   const own = useBlobUrl(blob);
-  const smallest = job.outputs.filter((output) => shows(output.contentType)).sort((a, b) => a.bytes - b.bytes)[0];
-  const worth = smallest && (smallest.bytes <= WORTH || new URL(smallest.url).origin === location.origin);
-  const url = own ?? (worth ? smallest.url : null);
+  const url = own ?? smallRendition(job);
   return (
     <span class="job-thumb">
       {url ? <img src={url} alt="" loading="lazy" decoding="async" /> : <Blank name={job.source.filename} />}

@@ -18,8 +18,8 @@ log = logging.getLogger(__name__)
 MOST_AT_ONCE: Final = 10
 """Messages in one request: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html"""
 
-BYTES_AT_ONCE: Final = 256 * 1024 - 8 * 1024
-"""Bytes of all messages of a request together, less a little for their attributes (the limit is 256 KiB)."""
+BYTES_AT_ONCE: Final = 256 * 1024
+"""Bytes of all messages of a request together, attributes included."""
 
 Letter = tuple[Notice, bytes]
 """A notice, and the words in which it is told."""
@@ -34,7 +34,7 @@ class SnsAnnouncer:
 
     def __call__(self, letters: Sequence[Letter]) -> int:
         """Tell the topic what has happened, and return how many of the first it knows now: the rest has to be told
-        again. Raise StorageUnavailable if it was told nothing at all."""
+        again. Raise StorageUnavailable if the first request gets no answer."""
         told = 0
         for together in _shared_out(letters):
             try:
@@ -45,8 +45,6 @@ class SnsAnnouncer:
                 log.exception("the topic was told a part")
                 return told
             if refused is not None:
-                if told + refused == 0:
-                    raise StorageUnavailable("The topic took none of the notices.")
                 return told + refused
             told += len(together)
         return told
@@ -62,18 +60,30 @@ class SnsAnnouncer:
             )
         refusals = answer.get("Failed") or ()
         for each in refusals:
-            log.error("the topic did not take a notice", extra={"code": each.get("Code")})
+            notice, _ = letters[int(each["Id"])]
+            about = {"job": notice.job_id, "notice": notice.id, "code": each.get("Code")}
+            log.error("the topic did not take a notice", extra=about)
         return min((int(each["Id"]) for each in refusals), default=None)
 
 
 def _message(notice: Notice, body: bytes) -> dict[str, Any]:
-    said = {"type": notice.kind, "id": notice.message_id, "owner": notice.owner}
     return {
         "Message": body.decode(),
         "MessageAttributes": {
-            name: {"DataType": "String", "StringValue": text} for name, text in said.items()
+            name: {"DataType": "String", "StringValue": text} for name, text in _attributes(notice).items()
         },
     }
+
+
+def _attributes(notice: Notice) -> dict[str, str]:
+    return {"type": notice.kind, "id": notice.message_id, "owner": notice.owner}
+
+
+def _size(letter: Letter) -> int:
+    notice, body = letter
+    return len(body) + sum(
+        len(name) + len("String") + len(text.encode()) for name, text in _attributes(notice).items()
+    )
 
 
 def _shared_out(letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
@@ -81,10 +91,10 @@ def _shared_out(letters: Sequence[Letter]) -> Iterator[Sequence[Letter]]:
     together: list[Letter] = []
     size = 0
     for letter in letters:
-        if together and (len(together) == MOST_AT_ONCE or size + len(letter[1]) > BYTES_AT_ONCE):
+        if together and (len(together) == MOST_AT_ONCE or size + _size(letter) > BYTES_AT_ONCE):
             yield together
             together, size = [], 0
         together.append(letter)
-        size += len(letter[1])
+        size += _size(letter)
     if together:
         yield together

@@ -6,7 +6,7 @@ next call: nothing is told twice that need not be. Webhooks are sent to right aw
 by the sweeper otherwise: the stream waits for an address once, not for one that is down.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +19,7 @@ DELIVER_FOR: Final = 22.0
 """Seconds that a call may spend on webhooks: one attempt, at its longest."""
 
 AT_ONCE: Final = 10
-"""Records that are told of together. If one can not be, no more than these are read again."""
+"""Records that are told of together. Where that fails each is tried alone: no job holds up those before it."""
 
 ROOM: Final = 5.0
 """Seconds that a call keeps for writing down what became of the last attempt."""
@@ -43,79 +43,88 @@ def _tell(
     records: Sequence[dict[str, Any]], told: list[dict[str, Any]], call: Call
 ) -> tuple[bool, list[dict[str, str]]]:
     """Tell the topic, and keep what webhooks are to be sent. Whether any wants to know, and where it failed."""
-    # All records were written before this call: whoever is to be told of them is known by now, and is asked for once.
-    webhooks_of = cache(system().webhooks.endpoints.of)
-    wanted = False
-    for start in range(0, len(records), AT_ONCE):
-        letters, unread = _written(records[start : start + AT_ONCE], call)
-        heard = _announced(letters, call)
-        for record, notice, _ in letters[:heard]:
-            call.about(notice.job_id)
-            try:
-                wanted = bool(system().webhooks.spread(notice, webhooks_of)) or wanted
-            except Exception:
-                call.log.exception("not told; it is tried again")
-                return wanted, _again(record)
-            if notice.whole_batch:
-                call.log.info("told of a batch", extra={"notice": notice.id})
-                continue
-            call.log.info("told", extra={"notice": notice.id, "state": notice.state})
-            call.count(f"Jobs{notice.state.capitalize()}")
-            told.append(record)
-        if heard < len(letters):
-            return wanted, _again(letters[heard].record)
-        if unread is not None:
-            return wanted, _again(unread)
-    return wanted, []
+    telling = Telling(call, told)
+    start, at_once = 0, AT_ONCE
+    while lot := records[start : start + at_once]:
+        done = telling.together(lot)
+        start += done
+        if done < len(lot):
+            if len(lot) == 1:
+                return telling.wanted, [{"itemIdentifier": lot[0]["dynamodb"]["SequenceNumber"]}]
+            at_once = 1
+    return telling.wanted, []
 
 
-class Letter(NamedTuple):
+class End(NamedTuple):
     """What is told of a record: of the end of its job or, before that, of a batch that is over with it."""
 
-    record: dict[str, Any]
+    place: int
+    """The record's, among those that are told of together."""
     notice: Notice
-    body: bytes
 
 
-def _written(records: Iterable[dict[str, Any]], call: Call) -> tuple[list[Letter], dict[str, Any] | None]:
-    """What is to be told of the records, and the first of which that could not be found out."""
-    ends: list[tuple[dict[str, Any], Notice]] = []
-    unread = None
-    for record in records:
-        try:
-            notice = system().notice_in(record)
-            if notice is None:
+class Telling:
+    """What one call does to tell of ends."""
+
+    def __init__(self, call: Call, told: list[dict[str, Any]]) -> None:
+        self._call = call
+        self._told = told
+        # All records were written before this call: whoever is to be told of them is known by now.
+        self._webhooks_of = cache(system().webhooks.endpoints.of)
+        self.wanted = False
+        """Whether any webhook is to be sent to."""
+
+    def together(self, records: Sequence[dict[str, Any]]) -> int:
+        """Tell of these records. Return how many of the first are done with."""
+        ends, read = self._ends(records)
+        heard = self._announced(ends)
+        for place, notice in ends[:heard]:
+            self._call.about(notice.job_id)
+            try:
+                told = system().webhooks.spread(notice, self._webhooks_of)
+            except Exception:
+                self._call.log.exception("not told; it is tried again", extra={"notice": notice.id})
+                return place
+            self.wanted = bool(told) or self.wanted
+            if notice.whole_batch:
+                self._call.log.info("told of a batch", extra={"notice": notice.id})
                 continue
-            call.about(notice.job_id)
-            whole = system().batches.completed_by(notice)
+            self._call.log.info("told", extra={"notice": notice.id, "state": notice.state})
+            self._call.count(f"Jobs{notice.state.capitalize()}")
+            self._told.append(records[place])
+        self._call.about(None)
+        return ends[heard].place if heard < len(ends) else read
+
+    def _ends(self, records: Sequence[dict[str, Any]]) -> tuple[list[End], int]:
+        """What is to be told of the records, and how many of the first could be read."""
+        ends: list[End] = []
+        for place, record in enumerate(records):
+            self._call.about(None)
+            try:
+                notice = system().notice_in(record)
+                if notice is None:
+                    continue
+                self._call.about(notice.job_id)
+                whole = system().batches.completed_by(notice)
+            except Exception:
+                self._call.log.exception("not told; it is tried again")
+                return ends, place
+            ends += [End(place, each) for each in (whole, notice) if each is not None]
+        return ends, len(records)
+
+    def _announced(self, ends: Sequence[End]) -> int:
+        """Tell the topic. Return how many of the first ends it knows now."""
+        self._call.about(None)
+        if not ends:
+            return 0
+        notices = [end.notice for end in ends]
+        try:
+            bodies = bodies_of(system().service, notices)
+            return system().announce([*zip(notices, bodies, strict=True)])
         except Exception:
-            call.log.exception("not told; it is tried again")
-            unread = record
-            break
-        ends += [(record, each) for each in (whole, notice) if each is not None]
-    try:
-        bodies = bodies_of(system().service, [notice for _, notice in ends])
-    except Exception:
-        call.about(None)
-        call.log.exception("the jobs can not be read; it is tried again")
-        return [], ends[0][0]
-    return [Letter(*end, body) for end, body in zip(ends, bodies, strict=True)], unread
-
-
-def _announced(letters: Sequence[Letter], call: Call) -> int:
-    """Tell the topic. Return how many of the first letters it knows now."""
-    if not letters:
-        return 0
-    try:
-        return system().announce([(letter.notice, letter.body) for letter in letters])
-    except Exception:
-        call.about(letters[0].notice.job_id)
-        call.log.exception("the topic was not told; it is tried again")
-        return 0
-
-
-def _again(record: dict[str, Any]) -> list[dict[str, str]]:
-    return [{"itemIdentifier": record["dynamodb"]["SequenceNumber"]}]
+            about = {"notices": [notice.id for notice in notices]}
+            self._call.log.exception("the topic was not told; it is tried again", extra=about)
+            return 0
 
 
 def _deliver(call: Call, context: Context) -> None:

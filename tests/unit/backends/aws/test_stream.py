@@ -118,9 +118,10 @@ def refused(*places: int) -> dict[str, Any]:
     [
         ([{}, refused(4, 1)], 11),
         ([refused(3)], 3),
+        ([refused(0)], 0),
         ([{}, error("InternalError", 500)], 10),
     ],
-    ids=["some of the second lot", "one of the first", "the second lot"],
+    ids=["some of the second lot", "one of the first", "the very first", "the second lot"],
 )
 def test_a_topic_that_takes_a_part(answers: list[Any], told: int) -> None:
     """It is said how many of the first it knows; nothing more is sent."""
@@ -129,9 +130,24 @@ def test_a_topic_that_takes_a_part(answers: list[Any], told: int) -> None:
     assert len(aws.requests) == len(answers)
 
 
-@pytest.mark.parametrize("answer", [error("InternalError", 500), refused(0)], ids=["no answer", "refused"])
-def test_a_topic_that_takes_nothing_is_an_error(answer: Any) -> None:
+def test_a_notice_that_is_refused_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    """So that an operator knows which."""
+    aws = FakeAws(refused(1))
+    assert SnsAnnouncer(aws, "arn")([letter(number) for number in range(3)]) == 1
+    [line] = caplog.records
+    assert [line.__dict__[name] for name in ("job", "notice", "code")] == ["j1", "j1.2", "InternalError"]
+
+
+def test_attributes_count() -> None:
+    """Ten that are full to the brim, but for what stands beside them."""
+    aws = FakeAws(*[{}] * 2)
+    letters = [letter(number, b"-" * (256 * 1024 // 10)) for number in range(10)]
+    assert SnsAnnouncer(aws, "arn")(letters) == 10
+    assert [len(request["PublishBatchRequestEntries"]) for _, request in aws.requests] == [9, 1]
+
+
+def test_a_topic_that_does_not_answer_is_an_error() -> None:
     """So that the notice comes again."""
-    announce = SnsAnnouncer(FakeAws(answer), "arn")
+    announce = SnsAnnouncer(FakeAws(error("InternalError", 500)), "arn")
     with pytest.raises(StorageUnavailable):
         announce([letter(1)])

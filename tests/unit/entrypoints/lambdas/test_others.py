@@ -28,9 +28,10 @@ def test_every_end_is_told(pipeline: OnAws) -> None:
     """What is no end is passed over."""
     answer = notifier.handler({"Records": [record(1), record(2, None), record(3, "FAILED")]}, Context())
     assert answer == {"batchItemFailures": []}
-    assert [(each.id, json.loads(body)["type"]) for each, body in pipeline.told] == [
-        ("n1", "job.completed"),
-        ("n3", "job.failed"),
+    bodies = [(each.id, json.loads(body)) for each, body in pipeline.told]
+    assert [(each, body["type"], body["data"]["jobId"]) for each, body in bodies] == [
+        ("n1", "job.completed", "j1"),
+        ("n3", "job.failed", "j3"),
     ]
 
 
@@ -130,6 +131,42 @@ def test_jobs_that_can_not_be_read(pipeline: OnAws, monkeypatch: pytest.MonkeyPa
         answer = notifier.handler({"Records": [record(1, None), record(2), record(3, "NONSENSE")]}, Context())
     assert answer == {"batchItemFailures": [{"itemIdentifier": "2"}]}
     assert not pipeline.told
+
+
+@pytest.mark.parametrize("bad", [1, 7, 10, 25])
+def test_a_job_that_can_not_be_read_holds_up_none_before_it(
+    pipeline: OnAws, monkeypatch: pytest.MonkeyPatch, bad: int
+) -> None:
+    """Whether others were to be told of in the same request or not; those after it come again with it."""
+    read = pipeline.ports.jobs.read
+
+    def reading(job_ids: Any) -> Any:
+        if f"j{bad}" in job_ids:
+            raise StorageUnavailable
+        return read(job_ids)
+
+    monkeypatch.setattr(pipeline.ports.jobs, "read", reading)
+    answer = notifier.handler({"Records": [record(number) for number in range(1, 26)]}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": str(bad)}]}
+    assert [notice.id for notice, _ in pipeline.told] == [f"n{number}" for number in range(1, bad)]
+    assert pipeline.counted == bad - 1
+
+
+def test_the_log_names_the_job_that_it_is_about(pipeline: OnAws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While many are told of together it is about none of them."""
+    out = io.StringIO()
+    for handler in observing._logger().handlers:
+        monkeypatch.setattr(handler, "stream", out)
+
+    def announce(letters: Any) -> int:
+        logging.getLogger("safelight.backends").error("of all")
+        return len(letters)
+
+    monkeypatch.setattr(pipeline, "announce", announce)
+    notifier.handler({"Records": [record(1), record(2)]}, Context())
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    jobs = [(line["message"], line.get("job")) for line in lines]
+    assert jobs == [("of all", None), ("told", "j1"), ("told", "j2")]
 
 
 def test_webhooks_that_can_not_be_kept(pipeline: OnAws, monkeypatch: pytest.MonkeyPatch) -> None:
