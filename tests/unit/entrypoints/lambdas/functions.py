@@ -53,7 +53,14 @@ class OnAws(Post):
         """A record names the state that a job came to."""
         state = record["dynamodb"].get("state")
         number = record["dynamodb"]["SequenceNumber"]
-        return state and Notice(id=f"n{number}", job_id=f"j{number}", owner=ME, state=JobState(state), at=1.0)
+        return state and Notice(
+            id=f"n{number}",
+            job_id=f"j{number}",
+            owner=ME,
+            state=JobState(state),
+            at=1.0,
+            batch=record["dynamodb"].get("batch"),
+        )
 
     def note_ends(self, records: Sequence[dict[str, Any]]) -> None:
         """Count them."""

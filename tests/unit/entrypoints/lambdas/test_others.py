@@ -14,14 +14,14 @@ from tests.unit.pipeline import ME
 
 from safelight.entrypoints.lambdas import api, notifier, observing, sweeper
 from safelight.errors import StorageUnavailable
-from safelight.model import JobState, Notice
+from safelight.model import InBatch, JobState, Notice
 
 __all__ = ["pipeline"]
 
 
-def record(number: int, state: str | None = "COMPLETED") -> dict[str, Any]:
+def record(number: int, state: str | None = "COMPLETED", *, batch: InBatch | None = None) -> dict[str, Any]:
     """A record of the stream."""
-    return {"dynamodb": {"SequenceNumber": str(number), "state": state}}
+    return {"dynamodb": {"SequenceNumber": str(number), "state": state, "batch": batch}}
 
 
 def test_every_end_is_told(pipeline: OnAws) -> None:
@@ -111,6 +111,23 @@ def test_a_topic_that_takes_a_part(pipeline: OnAws, heard: int) -> None:
     assert answer == {"batchItemFailures": [{"itemIdentifier": str(heard)}]}
     assert [notice.id for notice, _ in pipeline.told] == [f"n{number}" for number in range(heard)]
     assert (len(pipeline.sent), pipeline.counted) == (heard, heard)
+
+
+@pytest.mark.parametrize("heard", [0, 1, 2, 3])
+def test_a_topic_that_hears_of_a_batch_and_not_of_its_last_job(pipeline: OnAws, heard: int) -> None:
+    """Both stand in one record, which comes again unless both were told; so no job and no batch is left out."""
+    last = [record(number, batch=InBatch("b1", number, 2)) for number in range(2)]
+    pipeline.hears = heard
+    answer = notifier.handler({"Records": last}, Context())
+    left = {0: ["0"], 1: ["1"], 2: ["1"], 3: []}[heard]
+    assert [each["itemIdentifier"] for each in answer["batchItemFailures"]] == left
+    done = int(left[0]) if left else 2
+    assert pipeline.counted == done
+    pipeline.hears = 10
+    assert notifier.handler({"Records": last[done:]}, Context()) == {"batchItemFailures": []}
+    told = [notice.id for notice, _ in pipeline.told]
+    assert list(dict.fromkeys(told)) == ["n0", "b1.completed", "n1"]
+    assert pipeline.counted == 2
 
 
 def test_a_record_that_can_not_be_read(pipeline: OnAws) -> None:
