@@ -289,10 +289,19 @@ _LEAVES: Final = (
     "it has libjpeg decode to the size nearest above the wanted one, where Safelight leaves half of the scaling to a "
     "better kernel (`LEAVE` in `graph.py`): 0.988 to 0.995 like an exact scaling, against 0.997"
 )
+_MORE: Final = "in Safelight's time are its sandbox and the digests of both files, in the other's neither"
 WHY: Final[dict[tuple[str, str], str]] = {
+    ("watermark", "best"): _MORE,
+    ("AVIF of", "best"): _MORE,
+    ("PNG with alpha to", "sharp"): _MORE,
     ("renditions", "sharp"): _LEAVES,
     ("one JPEG", "sharp"): _LEAVES,
     ("one JPEG", "thumbor"): _LEAVES,
+    (
+        "to half its size",
+        "usual",
+    ): "Pillow finds palettes by median cut, libvips by quantizr, which takes longer",
+    ("to half its size", "best"): "it takes colours by an octree and does not dither: see its likeness",
 }
 """Why Safelight is behind a peer in a row, by words of the row's title and the peer's name."""
 

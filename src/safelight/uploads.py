@@ -55,7 +55,9 @@ def refuse(request: UploadRequest, max_bytes: int) -> None:
             "make the file smaller."
         )
     if request.size == 0:
-        raise EmptyFile("An empty file can not be processed; declare the size that the file really has.")
+        raise EmptyFile(
+            "An empty file can not be processed; choose another, or declare the size that it really has."
+        )
     if request.method == "POST" and not request.overwrite:
         raise ConflictingFields("overwrite: false goes with method PUT; forms can not promise it everywhere.")
     if request.sha256 and request.crc32:

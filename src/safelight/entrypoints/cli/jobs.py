@@ -22,6 +22,7 @@ from safelight.entrypoints.cli.terminal import (
     Key,
     columns,
     in_bytes,
+    note,
     paint,
     say,
     say_json,
@@ -60,7 +61,8 @@ def list_(
     from safelight.client import Client
 
     with Client(api, key=key) as client:
-        found = list(client.jobs(status=status, limit=limit))
+        found = list(client.jobs(status=status, limit=limit + 1))
+    found, more = found[:limit], len(found) > limit
     if as_json:
         say_json([job.document for job in found])
         return
@@ -74,6 +76,8 @@ def list_(
         rows.append([job.id, job.status.status.value, (job.status.updated_at or "")[:19] + "Z", name])
     for line in columns(rows):
         say(line)
+    if more:
+        note(f"There are more than {limit}; --limit shows so many.")
 
 
 @jobs.command

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
@@ -80,10 +80,19 @@ def render(
     return summary(results)
 
 
+_WAYS: Final = {
+    "pixels": "by pixels",
+    "spliced (copied)": "by splicing: what is beside the edits was copied bit by bit",
+    "spliced (grown)": "by splicing: what is beside the edits was copied bit by bit, the code tables got longer",
+    "spliced (recoded)": "by splicing: what is beside the edits keeps its values, some in other codes",
+}
+"""A way of `Trace`, in words. "Spliced" is for who reads the figures: docs/performance.md."""
+
+
 def explained(trace: "Trace") -> Iterator[str]:
     """A trace as lines: the way and why, then each step with its time and its memory."""
     reasons = f" ({'; '.join(trace.reasons)})" if trace.reasons else ""
-    yield f"  by {trace.way}{reasons}; {in_bytes(trace.peak)} at most"
+    yield f"  {_WAYS.get(trace.way, trace.way)}{reasons}; {in_bytes(trace.peak)} at most"
     rows = [
         [
             f"  {node.name}",
