@@ -300,7 +300,7 @@ WHY: Final[dict[tuple[str, str], str]] = {
     (
         "to half its size",
         "usual",
-    ): "Pillow finds palettes by median cut, libvips by quantizr, which takes longer",
+    ): "Pillow finds palettes by median cut, libvips by libimagequant, which takes longer",
     ("to half its size", "best"): "it takes colours by an octree and does not dither: see its likeness",
 }
 """Why Safelight is behind a peer in a row, by words of the row's title and the peer's name."""
