@@ -238,6 +238,16 @@ def test_an_unknown_recipe(api: str, photo: Path, tmp_path: Path) -> None:
     assert "default" in line
 
 
+def test_a_list_that_is_cut_says_so(api: str, http: httpx.Client) -> None:
+    """Beside the list, which scripts read; not where it is whole."""
+    for _ in range(2):
+        submit(http, image())
+    cut = safelight("jobs", "ls", "--limit", "1", "--api", api)
+    assert len(cut.stdout.splitlines()) == 2
+    assert cut.stderr == "These are the newest 1; --limit shows more.\n"
+    assert not safelight("jobs", "ls", "--limit", "1000", "--api", api).stderr
+
+
 def test_jobs(api: str, http: httpx.Client) -> None:
     """ls, get, watch, cancel, retry and rm say what they did, to people and to programs."""
     job_id = submit(http, image(), filename="beach.jpg")

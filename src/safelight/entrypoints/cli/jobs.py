@@ -77,7 +77,7 @@ def list_(
     for line in columns(rows):
         say(line)
     if more:
-        note(f"There are more than {limit}; --limit shows so many.")
+        note(f"These are the newest {limit}; --limit shows more.")
 
 
 @jobs.command
