@@ -117,7 +117,8 @@ def script_of(page: str, api: str) -> str:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/quickstart.md"])
 def test_the_pages_know_what_to_do_with_a_failure(api: str, tmp_path: Path, page: str) -> None:
-    """Of what is no picture they print the sentence that says why, and download nothing; without a file they stop."""
+    """Of what is no picture they print the sentence that says why, download nothing and end with an error; without a
+    file they stop."""
     command = ["sh", "-euc", script_of(page, api)]
     absent = subprocess.run(
         command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=40
@@ -128,8 +129,8 @@ def test_the_pages_know_what_to_do_with_a_failure(api: str, tmp_path: Path, page
     done = subprocess.run(
         command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=40
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].startswith("The file looks like a text file")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("The file looks like a text file")
     assert [path.name for path in tmp_path.iterdir()] == ["beach.jpg"]
 
 
