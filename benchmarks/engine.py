@@ -290,6 +290,7 @@ _LEAVES: Final = (
     "better kernel (`LEAVE` in `graph.py`): 0.988 to 0.995 like an exact scaling, against 0.997"
 )
 _MORE: Final = "in Safelight's time are its sandbox and the digests of both files, in the other's neither"
+_PALETTES: Final = "Pillow finds palettes by median cut, libvips by libimagequant, which takes longer"
 WHY: Final[dict[tuple[str, str], str]] = {
     ("watermark", "best"): _MORE,
     ("AVIF of", "best"): _MORE,
@@ -297,10 +298,7 @@ WHY: Final[dict[tuple[str, str], str]] = {
     ("renditions", "sharp"): _LEAVES,
     ("one JPEG", "sharp"): _LEAVES,
     ("one JPEG", "thumbor"): _LEAVES,
-    (
-        "to half its size",
-        "usual",
-    ): "Pillow finds palettes by median cut, libvips by libimagequant, which takes longer",
+    ("to half its size", "usual"): _PALETTES,
     ("to half its size", "best"): "it takes colours by an octree and does not dither: see its likeness",
 }
 """Why Safelight is behind a peer in a row, by words of the row's title and the peer's name."""

@@ -180,8 +180,13 @@ class Served:
         self._stop()
 
     def _url(self, job: Job, width: int) -> str:
-        """The address of one picture: as wide as that, or as wide as it is for 0."""
-        raise NotImplementedError
+        """The address of one picture: as wide as that, or as wide as it is for 0. Most take those of thumbor."""
+        filters = f"filters:format({job['format']}):quality({job['quality']})"
+        if job["kind"] == "watermark":
+            margin = job["height"] // 50
+            filters += f":watermark({self._mark(job).name},-{margin},-{margin},0)"
+        size = f"{width}x0/" if width else ""
+        return f"/unsafe/{size}{filters}/{self._name(job)}"
 
     def _start(self, command: list[str], health: str, **environ: str) -> None:
         self._process = subprocess.Popen(command, env=os.environ | environ, stderr=subprocess.DEVNULL)
@@ -227,30 +232,15 @@ class Thumbor(Served):
         command = [str(environment / "bin" / "thumbor"), "-i", "127.0.0.1", "-p", str(self._port)]
         self._start([*command, "-c", str(config), "-l", "ERROR"], "/healthcheck")
 
-    def _url(self, job: Job, width: int) -> str:
-        filters = f"filters:format({job['format']}):quality({job['quality']})"
-        if job["kind"] == "watermark":
-            margin = job["height"] // 50
-            filters += f":watermark({self._mark(job).name},-{margin},-{margin},0)"
-        size = f"{width}x0/" if width else ""
-        return f"/unsafe/{size}{filters}/{self._name(job)}"
 
-
-class Imagor(Thumbor):
-    """imagor, which takes thumbor's addresses."""
+class Imagor(Served):
+    """imagor."""
 
     def __init__(self, folder: Path, files: Path) -> None:
         """`folder` has the program."""
-        Served.__init__(self, files)
+        super().__init__(files)
         options = ["-bind", f"127.0.0.1:{self._port}", "-imagor-unsafe", "-http-loader-disable"]
-        times = [
-            "-imagor-request-timeout",
-            "120s",
-            "-imagor-load-timeout",
-            "120s",
-            "-imagor-process-timeout",
-            "120s",
-        ]
+        times = [f"-imagor-{part}-timeout=120s" for part in ("request", "load", "process")]
         limits = ["-vips-max-resolution", "100000000", "-file-loader-base-dir", str(files)]
         self._start([str(folder / "imagor"), *options, *times, *limits], "/healthcheck")
 

@@ -331,8 +331,8 @@ def run(peers: Peers, rounds: int) -> str:
         "No splice is faster than copying the file. Without restart markers nothing says where a block begins, so all "
         "codes have to be read, by one who decodes nothing else: here libjpeg-turbo, told to give the picture at an "
         "eighth of its size, for which it reads every code and works out little. The splice reads ahead at several "
-        "places, on two threads from 1 MB on. With restart markers it reads what the mark touches; what its time goes "
-        "to is blending.\n\n"
+        "places, on two threads from 1 MB on. With restart markers it reads what the mark touches, and copies the "
+        "rest.\n\n"
         f"{pixelated(peers, rounds)}"
     )
 

@@ -51,8 +51,7 @@ pub struct Spliced {
 /// Lay layers over a JPEG, the first one lowest, and leave everything else as it is.
 ///
 /// The picture is not turned. `orientation` is the EXIF tag that the new file gets; 0 and 1 write none. Of the other
-/// metadata only the colour profile goes along. With `threads` of 2 and more, two share
-/// large files and large marks.
+/// metadata only the colour profile goes along. With `threads` of 2 and more, two share large files and large marks.
 pub fn splice(file: &[u8], layers: &[Layer], orientation: u8, threads: usize) -> Result<Spliced, Refusal> {
     let header = Header::read(file)?;
     let marks = Marks::new(layers, &header)?;

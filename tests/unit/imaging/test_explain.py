@@ -104,6 +104,8 @@ def test_the_way_and_why_are_told(
     assert trace.way.startswith(way)
     assert (reason is None) == (not trace.reasons)
     assert reason is None or any(reason in said for said in trace.reasons)
+    said = "by splicing: " if way == "spliced" else "by pixels"
+    assert next(explained(trace)).startswith(f"  {said}")
     rendering.close()
 
 

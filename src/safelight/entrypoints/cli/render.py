@@ -82,17 +82,18 @@ def render(
 
 _WAYS: Final = {
     "pixels": "by pixels",
+    "marked in place": "by pixels, with the marks drawn into the decoded JPEG itself",
     "spliced (copied)": "by splicing: what is beside the edits was copied bit by bit",
     "spliced (grown)": "by splicing: what is beside the edits was copied bit by bit, the code tables got longer",
     "spliced (recoded)": "by splicing: what is beside the edits keeps its values, some in other codes",
 }
-"""A way of `Trace`, in words. "Spliced" is for who reads the figures: docs/performance.md."""
+"""The ways of `Trace`, in words."""
 
 
 def explained(trace: "Trace") -> Iterator[str]:
     """A trace as lines: the way and why, then each step with its time and its memory."""
     reasons = f" ({'; '.join(trace.reasons)})" if trace.reasons else ""
-    yield f"  {_WAYS.get(trace.way, trace.way)}{reasons}; {in_bytes(trace.peak)} at most"
+    yield f"  {_WAYS[trace.way]}{reasons}; {in_bytes(trace.peak)} at most"
     rows = [
         [
             f"  {node.name}",
