@@ -56,6 +56,10 @@ class Blobs(Protocol):
         of the one object whose whole key it is. Return how many objects went. Nothing there is not an error. Many at
         once may cost much less than one by one."""
 
+    def drop(self, key: str, version: str) -> None:
+        """Erase one version of an upload; the newest of the others is the newest then. Nothing there is not an
+        error."""
+
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
         """The newest versions of the objects below `prefix`, ordered by key."""
 

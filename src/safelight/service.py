@@ -207,7 +207,8 @@ class Service:
     def dispatch(self, key: str, version: str, size: int) -> Job | None:
         """An object was created: pin its version on the job, then wake a worker. None if it is no job's upload.
 
-        A repeated or late event finds the work done. If the wake-up is lost, the sweeper sends another.
+        A repeated or late event finds the work done. If the wake-up is lost, the sweeper sends another. The first
+        version that is told of is the job's; others are dropped, or a URL could fill the storage while it holds.
         """
         job_id = job_id_of(key)
         if job_id is None:
@@ -230,6 +231,8 @@ class Service:
             self._drop_upload_of_deleted(job_id)
             return None
         faults.reached("dispatch.sent")
+        if job.upload.key == key and job.source is not None and job.source.version != version:
+            self.ports.blobs.drop(key, version)
         return job
 
     # --- 3. a worker takes it -------------------------------------------------------------------------

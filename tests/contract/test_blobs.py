@@ -124,6 +124,19 @@ def test_every_upload_makes_a_version(backend: Backend) -> None:
     ]
 
 
+def test_one_version_of_an_upload_can_be_dropped(backend: Backend) -> None:
+    """The others stay, and the newest of them counts; dropping twice, or what is not there, is no error."""
+    first, second, third = (put(backend, "uploads/j1/a.jpg", b"%d" % number) for number in range(3))
+    backend.blobs.drop("uploads/j1/a.jpg", third.version)
+    backend.blobs.drop("uploads/j1/a.jpg", first.version)
+    backend.blobs.drop("uploads/j1/a.jpg", first.version)
+    backend.blobs.drop("uploads/j2/a.jpg", first.version)
+    assert backend.blobs.head("uploads/j1/a.jpg", first.version) is None
+    assert same(backend, backend.blobs.head("uploads/j1/a.jpg"), second)
+    backend.blobs.drop("uploads/j1/a.jpg", second.version)
+    assert backend.blobs.head("uploads/j1/a.jpg") is None
+
+
 def test_the_newest_version_counts_even_if_the_clock_went_back(backend: Backend, clock: Clock) -> None:
     """Order is the order of puts, not of clocks."""
     needs(backend, "a clock that we move")

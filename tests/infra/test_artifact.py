@@ -102,7 +102,9 @@ def test_the_artifact_holds_nothing_that_functions_do_without(built: Artifact) -
     assert not [
         name
         for name in names
-        if name.startswith(("safelight/backends/embedded", "safelight/entrypoints/cli"))
+        if name.startswith(
+            ("safelight/backends/embedded", "safelight/entrypoints/cli", "safelight/client", "safelight/testing")
+        )
     ]
     assert not [name for name in names if name.startswith("botocore/data/ec2/")]
 

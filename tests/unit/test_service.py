@@ -193,12 +193,19 @@ def test_a_repeated_message_changes_nothing(pipeline: Pipeline) -> None:
 
 
 def test_a_later_overwrite_is_harmless(pipeline: Pipeline) -> None:
-    """The version that arrived first is the one that is processed."""
+    """The version that arrived first is the one that is processed, and no other takes room, before the end or after."""
     job = pipeline.send(pipeline.request(), b"first")
     pipeline.send(job, b"second")
+    assert job.source is not None
+    assert pipeline.ports.blobs.head(job.upload.key) == pipeline.ports.blobs.head(
+        job.upload.key, job.source.version
+    )
     pipeline.work()
     (output,) = pipeline.now(job).outputs
     with pipeline.ports.blobs.open(output.key) as file:
+        assert file.read() == b"first"
+    pipeline.send(job, b"third")
+    with pipeline.ports.blobs.open(job.upload.key) as file:
         assert file.read() == b"first"
 
 

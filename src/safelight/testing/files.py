@@ -91,6 +91,15 @@ class Blobs:
                 del self.unfinished[begun]
         return len(gone)
 
+    def drop(self, key: str, version: str) -> None:
+        """Erase one version of an upload."""
+        with self._lock:
+            left = [each for each in self._objects.get(key, ()) if each[0].version != version]
+            if left:
+                self._objects[key] = left
+            else:
+                self._objects.pop(key, None)
+
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
         """The newest versions of the objects below `prefix`, ordered by key."""
         after = unpack(cursor, str)[0] if cursor is not None else ""

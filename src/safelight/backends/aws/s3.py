@@ -141,6 +141,12 @@ class S3Blobs:
                 gone.update(item["Key"] for item in page.get("Versions", ()) if belongs(item["Key"], prefix))
         return len(gone)
 
+    def drop(self, key: str, version: str) -> None:
+        """Erase one version of an upload."""
+        if is_possible(key) and key.startswith(UPLOADS):
+            with border("s3:DeleteObject"):
+                self._s3.delete_object(Bucket=self._buckets.of(key), Key=key, VersionId=version)
+
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
         """The newest versions of the objects below `prefix`, ordered by key."""
         bucket = self._buckets.of(prefix)

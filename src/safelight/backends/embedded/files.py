@@ -105,6 +105,12 @@ class Files:
         shutil.rmtree(self.parts / prefix, ignore_errors=True)
         return _erase_below(self._root / prefix, prefix)
 
+    def drop(self, key: str, version: str) -> None:
+        """Erase one version of an upload."""
+        if key.startswith(keys.UPLOADS) and (found := self._find(key, version)):
+            with storage_errors():
+                found[0].unlink(missing_ok=True)
+
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
         """The newest versions of the objects below `prefix`, ordered by key."""
         keys.check_prefix(prefix)
