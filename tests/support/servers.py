@@ -53,13 +53,36 @@ iam_actions.extract_iam_action = lambda *request: (
     "sns:Publish" if (action := action_of(*request)) == "sns:PublishBatch" else action
 )
 
+import logging, threading, time
+from ministack.services import lambda_svc
+
+poll_streams = lambda_svc._poll_dynamodb_streams
+lambda_svc._poll_dynamodb_streams = lambda: False
+
+def streams():
+    while True:
+        time.sleep(0.25)
+        try:
+            poll_streams()
+        except Exception:
+            logging.exception("the poller of streams")
+
+threading.Thread(target=streams, daemon=True).start()
+
 from ministack.app import main
 
 main()
 """
-"""Ministack takes the name of each request for that of an action. On AWS `sns:Publish` allows to publish one and to
-publish several, and no other action does:
-https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html"""
+"""Ministack, and where AWS does otherwise in a way that matters to us:
+
+It takes the name of each request for that of an action. On AWS `sns:Publish` allows to publish one and to publish
+several, and no other action does:
+https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
+
+One thread polls queues and streams, and calls a stream's function itself: nothing is taken from any queue until it has
+answered. Lambda polls each source by itself, a stream four times a second:
+https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+"""
 
 
 @contextmanager
