@@ -279,14 +279,19 @@ def test_no_jobs(tmp_path: Path) -> None:
         assert json.loads(safelight("jobs", "ls", "--json", "--api", server.url).stdout) == []
 
 
+WAITS = "It waits for its file, to be sent to the uploadUrl that POST /uploads answered with.\n"
+
+
 def test_jobs_cancel_and_retry(api: str, http: httpx.Client) -> None:
-    """A waiting job can be canceled and taken up again; watching a canceled one ends with 1."""
+    """A waiting job says for what, can be canceled and taken up again; watching a canceled one ends with 1."""
     job_id = http.post("/uploads", json={"filename": "a.jpg"}).json()["jobId"]
+    assert safelight("jobs", "get", job_id, "--api", api).stderr == WAITS
     assert "CANCELED" in safelight("jobs", "cancel", job_id, "--api", api).stdout
     assert safelight("jobs", "watch", job_id, "--json", "--api", api).returncode == 1
     assert (
         json.loads(safelight("jobs", "retry", job_id, "--json", "--api", api).stdout)["status"] == "PENDING"
     )
+    assert safelight("jobs", "retry", job_id, "--api", api).stderr == WAITS
 
 
 @pytest.mark.embedded
@@ -497,7 +502,7 @@ def test_ctrl_c_while_waiting(api: str, http: httpx.Client) -> None:
         assert "PENDING" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=10)
-    assert (process.returncode, said) == (130, "safelight: Interrupted.\n")
+    assert (process.returncode, said.removeprefix(WAITS)) == (130, "safelight: Interrupted.\n")
 
 
 def on_a_terminal(*words: str, **settings: str) -> tuple[int, bytes]:

@@ -88,10 +88,12 @@ def test_what_lands_is_taken(server: Server, folder: Path) -> None:
         [*command, "--json", "--api", server.url],
         env=environment(),
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
     ) as process:
         assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stderr.readline().endswith("Ctrl-C ends it.\n")
         for _ in range(3):
             process.stdout.readline()
         (folder / "late.jpg").write_bytes(image())

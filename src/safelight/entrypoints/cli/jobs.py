@@ -105,6 +105,7 @@ def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json:
                 state = paint(status.status.ljust(10), COLOURS.get(status.status, DIM))
                 reason = f"  {status.complaint}" if status.status == "FAILED" else ""
                 say(f"{moment}  {state}  {status.stage or ''}{reason}")
+                _hint(status)
     return 0 if job.status.status == "COMPLETED" else 1
 
 
@@ -229,6 +230,13 @@ def _show(document: dict[str, Any], status: "Status", *, as_json: bool) -> None:
         rows += [["output", f"{output.name}: {what}"], ["", output.url]]
     for line in columns([row for row in rows if row[1]]):
         say(line)
+    _hint(status)
+
+
+def _hint(status: "Status") -> None:
+    """What a job waits for, if that is for its client to do."""
+    if status.stage == "awaiting_upload":
+        note("It waits for its file, to be sent to the uploadUrl that POST /uploads answered with.")
 
 
 def _brief(status: "Status") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from safelight.entrypoints.cli.following import AT_ONCE
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, report, summary
-from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, UsageError, complain
+from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, UsageError, complain, note
 from safelight.entrypoints.cli.upload import UploadTask
 from safelight.threads import side_by_side
 
@@ -97,6 +97,8 @@ def watch(
         raise UsageError(f"There is no folder {folder}.")
     check_out(out)
     watcher = _Watcher(folder, out, api, key, for_request(recipe), as_json=as_json)
+    if not once:
+        note(f"Watching {folder}; results go to {out}. Ctrl-C ends it.")
     watcher.look()
     while True:
         time.sleep(max(0.05, every))
