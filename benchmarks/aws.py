@@ -46,9 +46,10 @@ Measured by `make bench-aws` on {machine}.
 
 No cloud is in these figures. The emulator (ministack {version}) is one Python process that plays every service, and
 runs each execution environment of a function as a process of its own on the same cores; a new environment unpacks the
-whole zip. What counts are the ratios to the peer: the usual serverless way (`benchmarks/plain/`: four functions,
-boto3 at import, Pillow in the worker itself, unconditional writes, no sandbox), deployed on the same emulator in the
-same run.
+whole zip. It polls streams beside queues here, four times a second, as Lambda does (`tests/support/servers.py`); left
+to itself it hands out no message while a stream's function runs. What counts are the ratios to the peer: the usual
+serverless way (`benchmarks/plain/`: four functions, boto3 at import, Pillow in the worker itself, unconditional writes,
+no sandbox), deployed on the same emulator in the same run.
 """
 
 STARTS: Final = """## The functions
