@@ -149,22 +149,22 @@ def kept_in_the_browser(page: Page) -> None:
 
 def test_a_large_file_goes_in_parts_and_on_after_a_reload(page: Page, served: Server, tmp_path: Path) -> None:
     """200 MB are sent in parts; a reload in the middle sends only those that were missing."""
-    large = tmp_path / "large.jpg"
+    large = tmp_path / "in-parts.jpg"
     large.write_bytes(padded(7, 200_000_000))
     puts: list[Request] = []
     page.on("requestfinished", lambda request: puts.append(request) if request.method == "PUT" else None)
     line = Line(page)
     line.is_(speed=60_000_000)
     page.locator("input[type=file]").first.set_input_files(large)
-    expect(frame(page, "large.jpg")).to_contain_text("%")
+    expect(frame(page, "in-parts.jpg")).to_contain_text("%")
     with page.expect_event("requestfinished", lambda request: request.method == "PUT"):
         pass
     kept_in_the_browser(page)
     before = len(puts)
     page.reload()
     line.is_()
-    expect(frame(page, "large.jpg")).to_have_attribute("data-look", "fixed", timeout=50_000)
-    [job_id] = jobs_named(served, "large.jpg")
+    expect(frame(page, "in-parts.jpg")).to_have_attribute("data-look", "fixed", timeout=50_000)
+    [job_id] = jobs_named(served, "in-parts.jpg")
     job = httpx.get(f"{served.url}/jobs/{job_id}", trust_env=False).json()
     assert job["source"]["bytes"] == 200_000_000
     assert before > 0

@@ -144,7 +144,7 @@ class S3Blobs:
     def drop(self, key: str, version: str) -> None:
         """Erase one version of an upload."""
         if is_possible(key) and key.startswith(UPLOADS):
-            with border("s3:DeleteObject"):
+            with border("s3:DeleteObjectVersion"):
                 self._s3.delete_object(Bucket=self._buckets.of(key), Key=key, VersionId=version)
 
     def list(self, prefix: str, *, cursor: str | None = None, limit: int = 1000) -> Page[BlobInfo]:
