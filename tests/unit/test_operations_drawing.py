@@ -396,7 +396,7 @@ REFUSED: Final[list[tuple[dict[str, Any], str]]] = [
     ({"op": "crop", "width": 1, "left": 1}, r"steps\.a\.top: left and top go together"),
     (
         {"op": "crop", "aspect": "0:1"},
-        r"steps\.a\.aspect: expected proportions such as '16:9', received '0:1'",
+        r"steps\.a\.aspect: expected proportions such as '16:9', in quotes, received '0:1'",
     ),
     ({"op": "redact", "regions": []}, r"steps\.a\.regions: expected 1 to 100 areas"),
     ({"op": "tint", "colour": "transparent"}, r"steps\.a\.colour: expected an opaque colour"),

@@ -31,6 +31,8 @@ AWAY: Final = frozenset({502, 503, 504})
 PROBLEM: Final = "urn:safelight:problem:"
 """What the type of a problem document begins with that is a Safelight's."""
 LONGEST_PAUSE: Final = 30.0
+LONGEST_WAIT: Final = 120.0
+"""Who is told to come back later than that, in seconds, as with a day's quota used up, is not kept waiting here."""
 # Many files at once each hold a connection open while they wait; none of them may starve an upload.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32)
 LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
@@ -113,9 +115,12 @@ class Http:
                     self._met.add(host)
                 # Who says itself that it can not is there, and need not be waited for as if it were not.
                 here = own or response.status_code not in AWAY
-                if (here and attempt >= ATTEMPTS) or self._given_up(host, attempt, start, end):
+                asked = retry_after(response)
+                if here and (attempt >= ATTEMPTS or asked > LONGEST_WAIT):
                     return checked(response)
-                pause = max(pause, retry_after(response))
+                if self._given_up(host, attempt, start, end):
+                    return checked(response)
+                pause = max(pause, min(asked, LONGEST_PAUSE))
             time.sleep(min(pause, remaining(end)))
 
     def _given_up(self, host: bytes, attempt: int, start: float, end: float) -> bool:
@@ -227,7 +232,7 @@ def backoff(attempt: int) -> float:
 def retry_after(response: httpx.Response) -> float:
     """The seconds that Retry-After asks for, or 0."""
     text = response.headers.get("retry-after", "")
-    return min(float(text), LONGEST_PAUSE) if text.isdecimal() else 0.0
+    return float(text) if text.isdecimal() else 0.0
 
 
 def _problem(response: httpx.Response) -> tuple[str, str] | None:

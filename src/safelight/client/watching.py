@@ -78,7 +78,7 @@ class Watch:
         headers = {"If-None-Match": self._etag} if self._etag else {}
         response = self._http.call("GET", self._path, lambda: {"headers": headers}, within=self._left())
         self._etag = response.headers.get("etag", "")
-        self._pause = retry_after(response) or 1.0
+        self._pause = min(retry_after(response) or 1.0, LONGEST_PAUSE)
         if response.status_code != httpx.codes.NOT_MODIFIED:
             yield self._http.decode(Status, response)
 

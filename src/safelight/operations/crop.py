@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyvips
 
 Aspect = Annotated[
-    str, Meta(pattern=r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$", title="proportions such as '16:9'")
+    str, Meta(pattern=r"^[1-9][0-9]{0,3}:[1-9][0-9]{0,3}$", title="proportions such as '16:9', in quotes")
 ]
 
 

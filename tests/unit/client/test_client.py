@@ -323,6 +323,15 @@ def test_a_server_that_refuses_is_not_away(pauses: list[float]) -> None:
         assert waiting.refresh().status.status == "PROCESSING"
 
 
+def test_what_is_hours_away_is_told_at_once(photo: Path, pauses: list[float]) -> None:
+    """Nobody is kept waiting, without a word, for a quota that is free again at midnight."""
+    used_up = problem(429, "quota_used_up", "The day's bytes are used up.", **{"Retry-After": "21401"})
+    script = Script({"POST /uploads": used_up})
+    with script.client() as client, pytest.raises(Refused, match="used up"):
+        client.upload(photo)
+    assert (len(script.seen), pauses) == (1, [])
+
+
 @pytest.mark.parametrize(
     "answer",
     [

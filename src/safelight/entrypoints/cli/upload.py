@@ -33,8 +33,9 @@ def upload(
 ) -> int:
     """Send pictures to a Safelight, wait, and save the results.
 
-    Each output is saved as `{name}-{output}.{type}`. Nothing that is there already is ever replaced: a result that
-    is there is left alone, and another file of the same name makes the next one `{name}-{output} (2)`.
+    Each output is saved as `{name}-{output}.{type}`, where it has several formats as `{name}-{output}-{type}.{type}`.
+    Nothing that is there already is ever replaced: a result that is there is left alone, and another file of the same
+    name makes the next one `{name}-{output} (2)`.
 
     Parameters
     ----------

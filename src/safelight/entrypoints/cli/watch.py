@@ -94,7 +94,8 @@ def watch(
         Process what is there, and end.
     """
     if not folder.is_dir():
-        raise UsageError(f"There is no folder {folder}.")
+        what = "is a file; name the folder that it lies in" if folder.exists() else "is not there"
+        raise UsageError(f"There is no folder {folder}: it {what}.")
     check_out(out)
     watcher = _Watcher(folder, out, api, key, for_request(recipe), as_json=as_json)
     if not once:
