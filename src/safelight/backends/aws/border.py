@@ -100,7 +100,6 @@ class Clients:
             read_timeout=READ_SECONDS[service],
             tcp_keepalive=True,
             max_pool_connections=32,
-            parameter_validation=False,  # what we send is typed, and checked where strangers wrote it
             **options,
         )
         with border(service):
