@@ -54,6 +54,7 @@ iam_actions.extract_iam_action = lambda *request: (
 )
 
 import logging, threading, time
+from ministack.app import main
 from ministack.services import lambda_svc
 
 poll_streams = lambda_svc._poll_dynamodb_streams
@@ -64,12 +65,10 @@ def streams():
         time.sleep(0.25)
         try:
             poll_streams()
-        except Exception:
+        except Exception:  # as its own poller goes on
             logging.exception("the poller of streams")
 
 threading.Thread(target=streams, daemon=True).start()
-
-from ministack.app import main
 
 main()
 """
