@@ -106,3 +106,6 @@ def test_there_is_a_folder(tmp_path: Path) -> None:
     """A name that leads nowhere is told at once."""
     done = safelight("watch", tmp_path / "nowhere", "--out", tmp_path / "out", "--once")
     assert (done.returncode, "no folder" in done.stderr) == (2, True)
+    (file := tmp_path / "a.jpg").touch()
+    done = safelight("watch", file, "--out", tmp_path / "out", "--once")
+    assert (done.returncode, "name the folder that it lies in" in done.stderr) == (2, True)

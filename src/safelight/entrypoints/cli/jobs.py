@@ -97,6 +97,8 @@ def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json:
 
     with Client(api, key=key) as client, _known(job_id):
         job = client.job(job_id)
+        if not as_json:
+            _hint(job.status)
         for status in job.watch():
             if as_json:
                 say_json(_brief(status), whole=False)
@@ -105,7 +107,6 @@ def watch(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json:
                 state = paint(status.status.ljust(10), COLOURS.get(status.status, DIM))
                 reason = f"  {status.complaint}" if status.status == "FAILED" else ""
                 say(f"{moment}  {state}  {status.stage or ''}{reason}")
-                _hint(status)
     return 0 if job.status.status == "COMPLETED" else 1
 
 
@@ -236,7 +237,9 @@ def _show(document: dict[str, Any], status: "Status", *, as_json: bool) -> None:
 def _hint(status: "Status") -> None:
     """What a job waits for, if that is for its client to do."""
     if status.stage == "awaiting_upload":
-        note("It waits for its file, to be sent to the uploadUrl that POST /uploads answered with.")
+        note(
+            "It waits for its file, at the uploadUrl given with it. If that has run out, upload the file anew."
+        )
 
 
 def _brief(status: "Status") -> dict[str, Any]:

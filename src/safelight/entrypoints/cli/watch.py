@@ -94,8 +94,11 @@ def watch(
         Process what is there, and end.
     """
     if not folder.is_dir():
-        what = "is a file; name the folder that it lies in" if folder.exists() else "is not there"
-        raise UsageError(f"There is no folder {folder}: it {what}.")
+        raise UsageError(
+            f"{folder} is a file; name the folder that it lies in."
+            if folder.exists()
+            else f"There is no folder {folder}."
+        )
     check_out(out)
     watcher = _Watcher(folder, out, api, key, for_request(recipe), as_json=as_json)
     if not once:
