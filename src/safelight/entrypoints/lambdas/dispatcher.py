@@ -75,7 +75,7 @@ def created_in(record: dict[str, Any]) -> Created | None:
             return Created(
                 bucket=bucket,
                 key=unquote_plus(key),
-                version=str(about.get("versionId", "null")),
+                version=str(about.get("versionId") or "null"),  # some compatible stores write an empty one
                 bytes=size if isinstance(size, int) else 0,
             )
     return None

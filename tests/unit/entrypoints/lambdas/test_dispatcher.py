@@ -56,13 +56,14 @@ def test_a_repeated_event_changes_nothing(pipeline: OnAws) -> None:
 
 
 def test_the_first_version_told_of_is_the_one_that_counts(pipeline: OnAws) -> None:
-    """Events of two uploads to one URL may come in any order; the second one told of is passed over."""
+    """Events of two uploads to one URL may come in any order; the second one told of is dropped."""
     job = pipeline.request()
     first, second = pipeline.store(job, b"first"), pipeline.store(job, b"second")
     dispatch(created(second), created(first))
     source = pipeline.now(job).source
     assert source
     assert (source.version, source.bytes) == (second.version, 6)
+    assert pipeline.ports.blobs.head(first.key, first.version) is None
 
 
 def test_foreign_events_are_harmless(pipeline: OnAws) -> None:
