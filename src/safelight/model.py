@@ -292,11 +292,14 @@ class Job(Value, frozen=True):
     # --- transitions, in the order of a job's life ---
 
     def received(self, source: Source, *, now: float, due_at: float) -> Self:
-        """The upload arrived. Only the first version counts: a later overwrite finds the job already queued."""
+        """The upload arrived. Only the first version counts: a later overwrite finds that the job has its file. That of
+        a job canceled before is kept for a retry, and the job stays as it is."""
         if self.state is JobState.EXPIRED or (
             self.state is JobState.PENDING and self.stage is Stage.AWAITING_UPLOAD
         ):
             return self._next(JobState.PENDING, Stage.QUEUED, now, due_at=due_at, source=source)
+        if self.state is JobState.CANCELED and self.source is None:
+            return msgspec.structs.replace(self, revision=self.revision + 1, source=source)
         return self
 
     def parts_asked(self, upload_id: str, *, instead_of: str | None, now: float) -> Self:

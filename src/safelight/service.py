@@ -75,7 +75,8 @@ TIDY_AFTER: Final = 10 * MINUTE
 """How long after its end a job's losing attempts are removed: by then none of them still runs."""
 
 DELETED_KEPT: Final = 24 * 60 * MINUTE
-"""How long it is remembered that a job was deleted, so that deleting it twice gives the same answer."""
+"""How long it is remembered at least that a job was deleted, so that deleting it twice gives the same answer, and what
+is still uploaded for it goes, too."""
 
 SUSPICIOUS: Final = frozenset({RenderTimedOut.code, RenderCrashed.code})
 """Ends of an attempt that the file may well have caused: two of them in a row fail the job."""
@@ -487,7 +488,8 @@ class Service:
                 return
             raise
         now = self.ports.clock()
-        self.ports.records.put(DELETED, job_id, owner.encode(), expires_at=now + DELETED_KEPT)
+        known_until = now + max(DELETED_KEPT, self.settings.upload_seconds)
+        self.ports.records.put(DELETED, job_id, owner.encode(), expires_at=known_until)
         with suppress(JobNotFound):
             # Whatever is cut off from here on, the sweeper finishes.
             job = self.ports.jobs.update(job_id, lambda job: job.looked_at(due_at=now))

@@ -135,6 +135,9 @@ def test_one_version_of_an_upload_can_be_dropped(backend: Backend) -> None:
     assert same(backend, backend.blobs.head("uploads/j1/a.jpg"), second)
     backend.blobs.drop("uploads/j1/a.jpg", second.version)
     assert backend.blobs.head("uploads/j1/a.jpg") is None
+    output = put(backend, "processed/a", b"output")
+    backend.blobs.drop("processed/a", output.version)
+    assert read(backend, "processed/a") == b"output"
 
 
 def test_the_newest_version_counts_even_if_the_clock_went_back(backend: Backend, clock: Clock) -> None:

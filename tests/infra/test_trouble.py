@@ -34,7 +34,7 @@ def test_events_come_twice_and_late(deployed_stack: Stack) -> None:
         before = wait(http, job_id, within=60)
         # A copy onto itself is another creation under the same key, of a later version.
         key = _key(deployed_stack, job_id)
-        s3.copy_object(
+        copied = s3.copy_object(
             Bucket=bucket,
             Key=key,
             CopySource={"Bucket": bucket, "Key": key},
@@ -48,6 +48,12 @@ def test_events_come_twice_and_late(deployed_stack: Stack) -> None:
         assert {k: v for k, v in after.items() if k not in changing} == {
             k: v for k, v in before.items() if k not in changing
         }
+
+        def versions() -> list[str]:
+            return [each["VersionId"] for each in s3.list_object_versions(Bucket=bucket, Prefix=key)["Versions"]]
+
+        until(lambda: copied["VersionId"] not in versions())
+        assert len(versions()) == 1
 
 
 def test_while_the_worker_is_throttled_jobs_wait(deployed_stack: Stack) -> None:

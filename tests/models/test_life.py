@@ -308,6 +308,10 @@ class Life(RuleBasedStateMachine):
     def _heals(self) -> None:
         for event in self.events:
             self.service.dispatch(event.key, event.version, event.bytes)
+        sources = {job.upload.key: job.source and job.source.version for job in self._there()}
+        for event in self.events:
+            if sources.get(event.key, event.version) != event.version:
+                assert self.ports.blobs.head(event.key, event.version) is None, "a later upload takes room"
         self.bench.before = None
         self.clock.advance(MINUTE)
         rounds = 0

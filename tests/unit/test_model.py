@@ -202,6 +202,16 @@ def test_only_failed_and_canceled_jobs_are_retried(step: str) -> None:
         job.retried(now=4.0, due_at=9.0)
 
 
+def test_an_upload_to_a_canceled_job_waits_for_a_retry() -> None:
+    """Nobody is told of it; the first one counts, and a retry goes on with it."""
+    canceled = new_job().canceled(now=5.0, due_at=7.0)
+    job = canceled.received(SOURCE, now=6.0, due_at=9.0)
+    assert job == msgspec.structs.replace(canceled, revision=canceled.revision + 1, source=SOURCE)
+    assert notice_of(canceled, job) is None
+    assert job.received(msgspec.structs.replace(SOURCE, version="2"), now=7.0, due_at=9.0) is job
+    assert job.retried(now=8.0, due_at=9.0).stage is Stage.QUEUED
+
+
 def test_a_retry_begins_from_the_start() -> None:
     """Attempts and failures of the life before are forgotten; the timeline remembers."""
     job = claimed().failed("t", BROKEN, now=3.0, due_at=None).retried(now=4.0, due_at=9.0)

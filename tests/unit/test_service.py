@@ -410,10 +410,21 @@ def test_an_upload_that_landed_while_canceled_is_found_by_the_retry(pipeline: Pi
     """Its event came when nobody wanted it; the retry goes on with it at once."""
     job = pipeline.request()
     pipeline.service.cancel(ME, job.id)
-    assert pipeline.send(job).state is JobState.CANCELED
+    assert pipeline.send(job, b"first").state is JobState.CANCELED
+    pipeline.send(job, b"second")  # takes no room either
+    with pipeline.ports.blobs.open(job.upload.key) as file:
+        assert file.read() == b"first"
     assert pipeline.service.retry(ME, job.id).stage is Stage.QUEUED
     pipeline.work()
     assert pipeline.now(job).state is JobState.COMPLETED
+
+
+def test_an_upload_that_landed_while_canceled_is_found_without_its_event(pipeline: Pipeline) -> None:
+    """The retry looks for it: an event that was lost will not come again."""
+    job = pipeline.request()
+    pipeline.service.cancel(ME, job.id)
+    pipeline.store(job)
+    assert pipeline.service.retry(ME, job.id).stage is Stage.QUEUED
 
 
 def test_deleting_leaves_nothing(pipeline: Pipeline) -> None:

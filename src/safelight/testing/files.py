@@ -93,6 +93,8 @@ class Blobs:
 
     def drop(self, key: str, version: str) -> None:
         """Erase one version of an upload."""
+        if not key.startswith("uploads/"):
+            return
         with self._lock:
             left = [each for each in self._objects.get(key, ()) if each[0].version != version]
             if left:
