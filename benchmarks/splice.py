@@ -259,11 +259,17 @@ def rows_of(
         middle = medians(ways, rounds)
     ratio = f"**{middle['usual'] / middle['job']:.1f} ×**"
     against = f"{middle['sharp'] / middle['job']:.1f} ×" if sharp else "–"
+    alone = f"{middle['usual'] / middle['splice']:.1f} ×"
     columns = [f"{1000 * middle[way]:.1f}" if way in middle else "–" for way in _WAYS]
     title = f"{size.width * size.height / 1e6:.0f} MP, {name}"
     limits = [f"{1000 * middle[way]:.1f}" for way in ("copy", "huffman", "splice")]
     share = f"**{middle['splice'] / middle['huffman']:.2f}**"
-    return [title, done.way, *columns, ratio, against], [title, f"{len(data) / 1e6:.1f} MB", *limits, share]
+    return [title, done.way, *columns, ratio, against, alone], [
+        title,
+        f"{len(data) / 1e6:.1f} MB",
+        *limits,
+        share,
+    ]
 
 
 _WAYS: Final = ("usual", "sharp", "magick", "jpegtran", "pixels", "job", "splice")
@@ -314,6 +320,7 @@ def run(peers: Peers, rounds: int) -> str:
         "the splice alone, ms",
         "Safelight splicing against usual Pillow",
         "against sharp",
+        "the splice alone against usual Pillow",
     ]
     return (
         f"# A watermark without decoding\n\n{machine()}. Medians of {rounds} rounds, warm. Load "
@@ -322,7 +329,7 @@ def run(peers: Peers, rounds: int) -> str:
         "The usual way is what tutorials show; sharp composes an SVG, on one thread. ImageMagick and jpegtran are "
         "commands, and their start is in their time; jpegtran puts a white tile in place of blocks, which is less than "
         "a watermark, and is the only other one here that decodes no pixels. Safelight's two columns are whole "
-        "renderings in the sandbox, digests of original and result included, by a worker that has a child waiting; the "
+        "renderings in the sandbox, the result's digest included, by a worker that has a child waiting; the first two "
         "ratios are theirs. thumbor, imgproxy and imagor are not in this run. The splice alone is from bytes to bytes, "
         "in a process with large pages, as the sandbox has them. `copied`: every bit beside the mark is the old one; "
         "`grown`: and the Huffman tables got new codes; `recoded`: there was no room for them, and the rarest codes "

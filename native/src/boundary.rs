@@ -3,14 +3,15 @@
 //! The caller keeps its side: pointers are valid for the lengths they come with, and what `safelight_splice` has filled
 //! in is given back to `safelight_splice_free` once. No panic crosses the border.
 
-use crate::{Layer, Refusal, splice};
+use crate::{Kept, Layer, Refusal, splice};
 use std::ffi::c_char;
+use std::mem::ManuallyDrop;
 use std::panic::catch_unwind;
 use std::ptr::null_mut;
 use std::slice::from_raw_parts;
 
 /// Changes whenever anything below does.
-pub const INTERFACE: u32 = 3;
+pub const INTERFACE: u32 = 4;
 
 /// A [`Layer`] in C.
 #[repr(C)]
@@ -26,13 +27,28 @@ pub struct CLayer {
     pixels: *const u8,
 }
 
-/// A new file in C.
+/// A new file in C: its own bytes, and the ranges of the old file that go in between.
 #[repr(C)]
 pub struct CSpliced {
-    data: *mut u8,
-    length: usize,
-    capacity: usize,
+    own: *mut u8,
+    own_length: usize,
+    own_capacity: usize,
+    kept: *mut Kept,
+    kept_length: usize,
+    kept_capacity: usize,
     way: i32,
+}
+
+impl CSpliced {
+    const EMPTY: Self = CSpliced {
+        own: null_mut(),
+        own_length: 0,
+        own_capacity: 0,
+        kept: null_mut(),
+        kept_length: 0,
+        kept_capacity: 0,
+        way: 0,
+    };
 }
 
 /// The version of this interface.
@@ -61,7 +77,7 @@ pub unsafe extern "C" fn safelight_splice(
     }
     // SAFETY: not null, and the caller says that they are valid.
     let (file, layers) = unsafe {
-        spliced.write(CSpliced { data: null_mut(), length: 0, capacity: 0, way: 0 });
+        spliced.write(CSpliced::EMPTY);
         (from_raw_parts(file, length), if count > 0 { from_raw_parts(layers, count) } else { &[] })
     };
     if layers.iter().any(|layer| layer.alpha.is_null()) {
@@ -87,11 +103,15 @@ pub unsafe extern "C" fn safelight_splice(
     });
     match outcome {
         Ok(Ok(done)) => {
-            let mut data = std::mem::ManuallyDrop::new(done.file);
+            let mut own = ManuallyDrop::new(done.own);
+            let mut kept = ManuallyDrop::new(done.kept);
             let found = CSpliced {
-                data: data.as_mut_ptr(),
-                length: data.len(),
-                capacity: data.capacity(),
+                own: own.as_mut_ptr(),
+                own_length: own.len(),
+                own_capacity: own.capacity(),
+                kept: kept.as_mut_ptr(),
+                kept_length: kept.len(),
+                kept_capacity: kept.capacity(),
                 way: done.way as i32,
             };
             // SAFETY: as above.
@@ -112,12 +132,12 @@ pub unsafe extern "C" fn safelight_splice_free(spliced: *mut CSpliced) {
     if spliced.is_null() {
         return;
     }
-    // SAFETY: these are the parts of the vector that was taken apart above.
+    // SAFETY: these are the parts of the vectors that were taken apart above.
     unsafe {
-        let CSpliced { data, length, capacity, .. } =
-            spliced.replace(CSpliced { data: null_mut(), length: 0, capacity: 0, way: 0 });
-        if !data.is_null() {
-            drop(Vec::from_raw_parts(data, length, capacity));
+        let given = spliced.replace(CSpliced::EMPTY);
+        if !given.own.is_null() {
+            drop(Vec::from_raw_parts(given.own, given.own_length, given.own_capacity));
+            drop(Vec::from_raw_parts(given.kept, given.kept_length, given.kept_capacity));
         }
     }
 }

@@ -17,5 +17,6 @@ pub mod boundary;
 mod splice;
 
 pub use splice::marks::Layer;
+pub use splice::pieces::Kept;
 pub use splice::refusal::Refusal;
 pub use splice::{Spliced, Way, splice};

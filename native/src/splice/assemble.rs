@@ -3,6 +3,7 @@
 use super::bits::{PADDING, Writer, count_full};
 use super::header::Header;
 use super::huffman::{Table, filled, write_ac, write_dc};
+use super::pieces::Pieces;
 use super::recoding::{Recoder, Recoding};
 use super::refusal::Refusal;
 use super::scan::{Interval, slots};
@@ -11,25 +12,23 @@ use super::walk::{Edit, Walk};
 /// Huffman tables by number, for DC and AC.
 pub type Tables = ([Option<Table>; 4], [Option<Table>; 4]);
 
-/// Write an interval, copying every bit that no edit replaces. The codes of the old tables hold in the new ones.
+/// Write an interval, keeping every bit that no edit replaces. The codes of the old tables hold in the new ones.
 pub fn spliced(
-    out: &mut Vec<u8>,
-    file: &[u8],
+    out: &mut Pieces,
     walk: &Walk,
     interval: &Interval,
     header: &Header,
     tables: &Tables,
 ) -> Result<(), Refusal> {
     let edits = walk.edits.get(interval.edits.clone()).ok_or(Refusal::Internal)?;
-    let data = file.get(interval.file.clone()).ok_or(Refusal::Internal)?;
     let (Some(bits), Some(first)) = (&interval.bits, edits.first()) else {
-        out.extend_from_slice(data);
-        return Ok(());
+        return out.keep(interval.file.clone()).ok_or(Refusal::Internal);
     };
     // Up to the first edit the file's bytes are as they were, stuffing and all.
     let whole = walk.bytes.get(bits.start / 8..first.from / 8).ok_or(Refusal::Internal)?;
-    out.extend_from_slice(data.get(..whole.len() + count_full(whole)).ok_or(Refusal::Internal)?);
-    let mut writer = Writer::new(out);
+    let start = interval.file.start;
+    out.keep(start..start + whole.len() + count_full(whole)).ok_or(Refusal::Internal)?;
+    let mut writer = Writer::new(out.own());
     let mut at = first.from & !7;
     for edit in edits {
         writer.copy(&walk.bytes, at, edit.from)?;

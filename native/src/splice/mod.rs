@@ -7,7 +7,7 @@
 //! - [`walk`]: decode and blend the blocks under the marks; note what to replace
 //! - [`huffman`], [`bits`], [`blocks`]: codes, bits, cosine transforms; [`codes`]: the best ones for given symbols;
 //!   [`recoding`]: those of one table taken over into another
-//! - [`assemble`]: write the new file
+//! - [`assemble`]: write the new file, in [`pieces`]: what is new, and where the old one's bytes go on
 //! - [`progressive`]: all of this for files that tell each coefficient bit by bit
 
 mod assemble;
@@ -18,6 +18,7 @@ mod header;
 mod huffman;
 mod index;
 pub mod marks;
+pub mod pieces;
 mod progressive;
 mod recoding;
 pub mod refusal;
@@ -26,6 +27,7 @@ mod walk;
 
 use header::Header;
 use marks::{Layer, Marks};
+use pieces::{Kept, Pieces};
 use refusal::Refusal;
 
 /// How the new file came about.
@@ -40,12 +42,29 @@ pub enum Way {
     Recoded = 2,
 }
 
-/// A new JPEG.
+/// A new JPEG, in pieces: most of its bytes are the old one's, and whoever has that need not be given them again.
 pub struct Spliced {
-    /// The file.
-    pub file: Vec<u8>,
+    /// The bytes that are new, its head among them.
+    pub own: Vec<u8>,
+    /// Where the old file's bytes go in between, in their order.
+    pub kept: Vec<Kept>,
     /// How it came about.
     pub way: Way,
+}
+
+impl Spliced {
+    /// The whole file, from the one that it was made of.
+    pub fn file(&self, original: &[u8]) -> Vec<u8> {
+        let mut whole = Vec::new();
+        let mut at = 0;
+        for Kept { before, from, to } in &self.kept {
+            whole.extend_from_slice(&self.own[at..*before]);
+            whole.extend_from_slice(&original[*from..*to]);
+            at = *before;
+        }
+        whole.extend_from_slice(&self.own[at..]);
+        whole
+    }
 }
 
 /// Lay layers over a JPEG, the first one lowest, and leave everything else as it is.
@@ -56,8 +75,8 @@ pub fn splice(file: &[u8], layers: &[Layer], orientation: u8, threads: usize) ->
     let header = Header::read(file)?;
     let marks = Marks::new(layers, &header)?;
     if header.progressive() {
-        let file = progressive::splice(file, header, &marks, orientation)?;
-        return Ok(Spliced { file, way: Way::Recoded });
+        let own = progressive::splice(file, header, &marks, orientation)?;
+        return Ok(Spliced { own, kept: Vec::new(), way: Way::Recoded });
     }
     let mut walk = walk::walk(file, &header, &marks, false, threads)?;
 
@@ -81,16 +100,18 @@ pub fn splice(file: &[u8], layers: &[Layer], orientation: u8, threads: usize) ->
 
     let mut out = bits::reserved(assemble::room(file, &header, &walk, way == Way::Recoded))?;
     header.write(&mut out, orientation, &tables.0, &tables.1);
+    let mut out = Pieces::new(out, file);
     for (number, interval) in walk.intervals.iter().enumerate() {
         if number > 0 {
-            out.extend([0xFF, 0xD0 + ((number - 1) % 8) as u8]);
+            out.marker([0xFF, 0xD0 + ((number - 1) % 8) as u8], interval.file.start);
         }
         if way == Way::Recoded {
-            assemble::recoded(&mut out, &walk, interval, &header, &tables)?;
+            assemble::recoded(out.own(), &walk, interval, &header, &tables)?;
         } else {
-            assemble::spliced(&mut out, file, &walk, interval, &header, &tables)?;
+            assemble::spliced(&mut out, &walk, interval, &header, &tables)?;
         }
     }
-    out.extend([0xFF, 0xD9]);
-    Ok(Spliced { file: out, way })
+    out.own().extend([0xFF, 0xD9]);
+    let (own, kept) = out.into_parts();
+    Ok(Spliced { own, kept, way })
 }

@@ -12,7 +12,7 @@ installed, or refuses a file, the pixels are decoded instead, and the picture lo
 import ctypes
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from mmap import mmap
 from typing import IO, Final, NamedTuple
@@ -34,7 +34,7 @@ Decode = Callable[[], pyvips.Image]
 MOST_LAYERS: Final = 256
 """The most layers that the library takes. A part in blocks is one, or two where the picture is grey."""
 
-INTERFACE: Final = 3
+INTERFACE: Final = 4
 """The version of the library's interface that this file speaks."""
 
 STORED: Final = {
@@ -82,13 +82,32 @@ class _Layer(ctypes.Structure):
     )
 
 
+class _Kept(ctypes.Structure):
+    """Bytes of the original that go on where so many new ones have been written."""
+
+    _fields_ = (("before", ctypes.c_size_t), ("begin", ctypes.c_size_t), ("end", ctypes.c_size_t))
+
+
 class _Spliced(ctypes.Structure):
     _fields_ = (
-        ("data", ctypes.c_void_p),
-        ("length", ctypes.c_size_t),
-        ("capacity", ctypes.c_size_t),
+        ("own", ctypes.c_void_p),
+        ("own_length", ctypes.c_size_t),
+        ("own_capacity", ctypes.c_size_t),
+        ("kept", ctypes.POINTER(_Kept)),
+        ("kept_length", ctypes.c_size_t),
+        ("kept_capacity", ctypes.c_size_t),
         ("way", ctypes.c_int32),
     )
+
+    def pieces(self, original: memoryview) -> Iterator[memoryview]:
+        """The new file: the library's bytes, and the original's in between. The first piece has the whole head."""
+        own = memoryview((ctypes.c_char * self.own_length).from_address(self.own)).cast("B")
+        at = 0
+        for kept in self.kept[: self.kept_length]:
+            yield own[at : kept.before]
+            yield original[kept.begin : kept.end]
+            at = kept.before
+        yield own[at:]
 
 
 class _Buffer(ctypes.Structure):
@@ -244,8 +263,10 @@ def _run(
     if error:
         return Refused(library.safelight_splice_reason(error).decode())
     try:
-        written = (ctypes.c_char * spliced.length).from_address(spliced.data)
-        head.write(memoryview(written).cast("B"), file)
+        jpeg, *rest = spliced.pieces(memoryview(data))
+        head.write(jpeg, file)
+        for piece in rest:
+            file.write(piece)
         return int(spliced.way)
     finally:
         library.safelight_splice_free(ctypes.byref(spliced))
@@ -258,8 +279,8 @@ class _Head(NamedTuple):
     icc: bytes | None
 
     def write(self, jpeg: memoryview, file: IO[bytes]) -> None:
-        """Write a JPEG with this in place of what it has. JFIF's and Adobe's segments, which say what the numbers mean,
-        stay. Raise ValueError if it has no such beginning."""
+        """Write a JPEG's beginning with this in place of what it has. JFIF's and Adobe's segments, which say what the
+        numbers mean, stay. Raise ValueError if it is none."""
         before, after, at = [jpeg[:2]], [], 2
         while jpeg[at] == 0xFF and 0xE0 <= jpeg[at + 1] <= 0xEF:
             end = at + 2 + int.from_bytes(jpeg[at + 2 : at + 4])
