@@ -387,6 +387,8 @@ def test_attention_and_tones_hold_still() -> None:
         assert settled.settled(frames, size) == settled
 
 
+AREA: Final = {"left": 0, "top": 0, "width": "10%", "height": 5}
+
 REFUSED: Final[list[tuple[dict[str, Any], str]]] = [
     ({"op": "resize"}, r"steps\.a\.width: expected a width, a height or both"),
     ({"op": "resize", "width": 5, "gravity": "entropy"}, r"steps\.a\.gravity: entropy is for fit: cover"),
@@ -399,6 +401,15 @@ REFUSED: Final[list[tuple[dict[str, Any], str]]] = [
         r"steps\.a\.aspect: expected proportions such as '16:9', in quotes, received '0:1'",
     ),
     ({"op": "redact", "regions": []}, r"steps\.a\.regions: expected 1 to 100 areas"),
+    ({"op": "redact", "regions": [3]}, r"steps\.a\.regions\.1: expected the fields left, top, width, height"),
+    (
+        {"op": "redact", "regions": [AREA, {**AREA, "height": 0}]},
+        r"steps\.a\.regions\.2\.height: expected an integer from 1 to 10000 or a percentage .*, received 0",
+    ),
+    (
+        {"op": "pixelate", "regions": [{**AREA, "colour": "red"}]},
+        r"steps\.a\.regions\.1\.colour: there is no",
+    ),
     ({"op": "tint", "colour": "transparent"}, r"steps\.a\.colour: expected an opaque colour"),
     ({"op": "pad", "background": "#12345"}, r"steps\.a\.background: expected a colour such as '#ffffff'"),
     ({"op": "blur", "sigma": 0}, r"steps\.a\.sigma: expected a number from 0\.3 to 100, received 0"),

@@ -362,9 +362,21 @@ class _Reading:
         try:
             return msgspec.convert(value, kind)
         except (msgspec.ValidationError, ValueError):  # the latter for a number too long to be written out
+            if self._items(value, kind, path):
+                return _WRONG
             hint = _meant(value, msgspec.inspect.type_info(kind))
             self.complain(f"expected {expected(kind)}, received {_short(value)}{hint}", path)
             return _WRONG
+
+    def _items(self, value: Any, kind: Any, path: str) -> bool:
+        """Whether one of a list's structs is wrong; each is complained about at its own place."""
+        item = _item(msgspec.inspect.type_info(kind))
+        if item is None or not isinstance(value, list):
+            return False
+        before = len(self.mistakes)
+        for number, content in enumerate(value[:MAX_NAMES], 1):
+            self._struct(content, item, f"{path}.{number}")
+        return len(self.mistakes) > before
 
 
 _WRONG: Final = object()
@@ -462,6 +474,18 @@ def _words(kind: msgspec.inspect.Type) -> str:
         case msgspec.inspect.VarTupleType(item_type=item):
             return f"a list of {_words(item)}"
     return "text"
+
+
+def _item(kind: msgspec.inspect.Type) -> type[msgspec.Struct] | None:
+    """The struct that this is a list of, if it is one."""
+    match kind:
+        case msgspec.inspect.Metadata(type=inner):
+            return _item(inner)
+        case msgspec.inspect.UnionType(types=types):
+            return next(filter(None, map(_item, types)), None)
+        case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.StructType(cls=struct)):
+            return struct
+    return None
 
 
 def _meant(value: Any, kind: msgspec.inspect.Type) -> str:
