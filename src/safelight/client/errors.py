@@ -27,9 +27,9 @@ class Unreachable(ClientError):
 
     code = "unreachable"
 
-    def __init__(self, api: str) -> None:
+    def __init__(self, api: str, why: str = "") -> None:
         self.api = api
-        super().__init__(f"No Safelight answers at {api}; start one with `safelight serve`.")
+        super().__init__(why or f"No Safelight answers at {api}; start one with `safelight serve`.")
 
 
 class Refused(ClientError):

@@ -105,7 +105,7 @@ class Http:
                 # Waiting would only hide that nobody listens.
                 absent = isinstance(error, httpx.ConnectError) and attempt == 1 and not self._met
                 if absent or self._given_up(host, attempt, start, end):
-                    raise self.lost(url) from error
+                    raise self.lost(url, error) from error
             else:
                 if not passes(response):
                     self._met.add(host)
@@ -170,13 +170,23 @@ class Http:
             return request
         return request | {"headers": {"Authorization": f"Bearer {self._key}", **request.get("headers", {})}}
 
-    def lost(self, url: str) -> ClientError:
+    def lost(self, url: str, error: httpx.TransportError) -> ClientError:
         """The error for a connection that could not be made or kept."""
         whole = httpx.URL(self.url(url))
         origin = f"{whole.scheme}://{whole.netloc.decode()}"
         if self.api.startswith(origin):
-            return Unreachable(self.api)
+            return Unreachable(self.api, _without_tls(self.api, error))
         return Refused(f"The storage at {origin} does not answer.", status=0, code="storage_unreachable")
+
+
+def _without_tls(api: str, error: httpx.TransportError) -> str:
+    """What is wrong with the address, if somebody answers there and TLS is all that fails; else nothing."""
+    said = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        return f"The certificate of {api} is not trusted: {said.partition('failed: ')[2] or said}."
+    if "[SSL" in said:
+        return f"Who answers at {api} speaks no TLS; try http:// in place of https://."
+    return ""
 
 
 def remaining(end: float) -> float:

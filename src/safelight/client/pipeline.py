@@ -269,7 +269,7 @@ class Job:
                     return settle(file, folder / self._file_name(output), output.sha256)
                 except httpx.TransportError as error:
                     if attempt == ATTEMPTS:
-                        raise self._http.lost(output.url) from error
+                        raise self._http.lost(output.url, error) from error
                 except (Refused, DamagedDownload):
                     if attempt == ATTEMPTS:
                         raise

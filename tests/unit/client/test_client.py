@@ -186,6 +186,26 @@ def test_a_first_connection_that_breaks(pauses: list[float]) -> None:
     assert len(script.seen) == http.ATTEMPTS == len(pauses) + 1
 
 
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        (
+            "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)",
+            r"Who answers at http://safelight\.test speaks no TLS; try http://",
+        ),
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)",
+            r"The certificate of http://safelight\.test is not trusted: self-signed certificate \(_ssl\.c:1006\)\.$",
+        ),
+    ],
+)
+def test_only_tls_fails(said: str, message: str) -> None:
+    """Somebody answers at the address, and what is wrong with it is told."""
+    other = Script({"GET /jobs/j": httpx.ConnectError(said)})
+    with other.client() as client, pytest.raises(Unreachable, match=message):
+        client.job("j")
+
+
 def test_nobody_there(pauses: list[float]) -> None:
     """A server that never answered is not waited for; one that did is."""
     nobody = Script({"GET /jobs/j": httpx.ConnectError("refused")})
