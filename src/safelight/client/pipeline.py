@@ -196,15 +196,19 @@ class Job:
         self._http = client._http  # noqa: SLF001 (a job is a part of its client)
         self._name = name
         self._status: Status | None = None
-        self.document = document or {}
-        """The API's last answer, whole."""
+        self._document = document or {}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The API's last answer, whole. It is asked for where watching has told of a later state than it knows."""
+        if not self._document:
+            self.refresh()
+        return self._document
 
     @property
     def status(self) -> Status:
         """The job as the last answer told it."""
         if self._status is None:
-            if not self.document:
-                self.refresh()
             self._status = _status(self.document)
         return self._status
 
@@ -219,7 +223,7 @@ class Job:
     def watch(self, timeout: float | None = None) -> Iterator[Status]:
         """Each state of the job from now to its end, as it comes. Raise TookTooLong."""
         for status in self._client.watch(self.id, timeout):
-            self._status = status
+            self._document, self._status = {}, status
             yield status
 
     def wait(self, timeout: float | None = None) -> Self:
@@ -294,7 +298,7 @@ class Job:
         return f"{stem}-{output.name}{extension or mimetypes.guess_extension(output.content_type) or ''}"
 
     def _took(self, document: dict[str, Any]) -> Self:
-        self.document, self._status = document, None
+        self._document, self._status = document, None
         return self
 
 

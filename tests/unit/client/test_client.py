@@ -455,6 +455,23 @@ def test_watching_by_events(pauses: list[float]) -> None:
     assert pauses == [2.0, 2.0]
 
 
+def test_what_watching_leaves_out_is_asked_for() -> None:
+    """After a wait the whole answer is that of the end, and is asked for once."""
+    script = Script(
+        {
+            "GET /jobs/j/events": events("PROCESSING", "COMPLETED"),
+            "GET /jobs/j": [job("PENDING"), job("COMPLETED", metadata={"album": "summer"})],
+        }
+    )
+    with script.client() as client:
+        watched = client.job("j")
+        assert watched.document["status"] == "PENDING"
+        assert watched.wait().status.status == "COMPLETED"
+        assert watched.document["metadata"] == {"album": "summer"}
+        assert watched.document["status"] == "COMPLETED"
+    assert len(script.seen) == 3
+
+
 def test_watching_by_asking(pauses: list[float]) -> None:
     """Where there are no events the job is asked for, when Retry-After says, with its ETag."""
     waiting = job("PENDING")
