@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 import struct
 import sys
 from collections.abc import Callable, Iterator
@@ -72,6 +73,42 @@ def test_two_threads_write_what_one_writes(
         monkeypatch.setattr(splice, "_threads", lambda threads=threads: threads)
         files.append(spliced(data, soft(place), soft((700, 30, 90, 40))))
     assert files[0] == files[1]
+
+
+class Handed(io.BytesIO):
+    """A file that knows what came straight from the original."""
+
+    def __init__(self, original: bytes) -> None:
+        super().__init__()
+        self._original = original
+        self.lengths: list[int] = []
+
+    def write(self, piece: Any) -> int:
+        if isinstance(piece, memoryview) and piece.obj is self._original:
+            self.lengths.append(len(piece))
+        return super().write(piece)
+
+
+@needs_library
+@pytest.mark.parametrize("rows", [0, 1])
+@pytest.mark.parametrize("place", [(900, 100, 200, 60), (0, 0, 300, 40), (1900, 215, 100, 25)])
+def test_what_stays_is_handed_on(place: tuple[int, int, int, int], rows: int) -> None:
+    """Up to the first block under the mark, and between restart markers where there is none, bytes are the original's
+    and nobody copies them; bytes that fill up before a restart marker are not needed."""
+    noise = Image.frombytes("RGB", (2000, 240), random.Random(5).randbytes(3 * 2000 * 240))
+    plain = encoded(noise, "JPEG", quality=90, restart_marker_rows=rows)
+    new = spliced(plain, soft(place))
+    box = changed(opened(plain), opened(new))
+    assert inside(box, allowed(plain, soft(place)))
+    assert box != (0, 0, 0, 0)
+    for data in (plain, re.sub(rb"\xff([\xd0-\xd7])", lambda marker: b"\xff" + marker[0], plain)):
+        file = Handed(data)
+        done = splice.splice(data, Size(2000, 240), [soft(place)], file)
+        assert isinstance(done, Spliced)
+        assert done.way == "copied"
+        assert file.getvalue() == new
+        beside = len(plain) * (place[1] // 16 + (rows and 15 - -(-(place[1] + place[3]) // 16))) // 15
+        assert sum(file.lengths) >= 0.9 * beside
 
 
 @needs_library
