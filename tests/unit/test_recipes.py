@@ -17,6 +17,7 @@ from safelight.operations import catalogue
 from safelight.operations.auto_orient import AutoOrient
 from safelight.operations.watermark import Watermark
 from safelight.recipes import Book, build, canonical, default, digest, mistakes, parse, schema
+from safelight.recipes.reading import MAX_MISTAKES
 
 GOOD = """
 version: 1
@@ -490,3 +491,17 @@ def test_many_mistakes_are_told_of_by_the_first() -> None:
         parse(
             b"version: 1\nsteps: {a: {op: sepai}, b: {op: blur, use: a, sigma: -1}}\noutputs: {x: {use: b}}\n"
         )
+
+
+def test_a_short_text_with_endless_mistakes_is_not_read_to_the_end() -> None:
+    """YAML may name one wrong part in thousands of places; reading ends when nobody wants to hear of more."""
+    keys = ", ".join(f"k{number}: 0" for number in range(1000))
+    steps = "\n".join(f"  s{number}: *step" for number in range(40))
+    areas = ", ".join(["*area"] * 90)
+    text = (
+        f"version: 1\nsteps:\n  a: &step\n    op: redact\n    regions: [&area {{{keys}}}, {areas}]\n{steps}\n"
+        "outputs: {main: {use: a}}\n"
+    ).encode()
+    assert len(mistakes(text)) == MAX_MISTAKES
+    with pytest.raises(RecipeInvalid, match=f"the first of at least {MAX_MISTAKES} mistakes"):
+        parse(text)

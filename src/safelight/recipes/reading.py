@@ -47,7 +47,7 @@ def mistakes(text: bytes, assets: str = "") -> tuple[RecipeInvalid, ...]:
         reading = _Reading(_read(text), assets)
     except RecipeInvalid as error:
         return (error,)
-    return tuple(reading.mistakes[:MAX_MISTAKES])
+    return tuple(reading.mistakes)
 
 
 def build(content: Any, assets: str = "") -> Recipe:
@@ -57,8 +57,9 @@ def build(content: Any, assets: str = "") -> Recipe:
         first, count = reading.mistakes[0], len(reading.mistakes)
         if count == 1:
             raise first
+        many = f"at least {count}" if count == MAX_MISTAKES else count
         raise RecipeInvalid(
-            f"{first.message} (the first of {count} mistakes; `safelight recipe lint` lists them all)"
+            f"{first.message} (the first of {many} mistakes; `safelight recipe lint` lists them all)"
         )
     assert reading.recipe is not None
     return reading.recipe
@@ -110,6 +111,10 @@ def _read_yaml(text: bytes) -> Any:
         raise RecipeInvalid(f"The recipe is neither YAML nor JSON: it can not be read{where}{why}.") from None
 
 
+class _EnoughError(Exception):
+    """So many mistakes were found that nobody wants to hear of more."""
+
+
 class _Reading:
     """One recipe being read. A part with a mistake is left out, so that the rest can be looked at all the same."""
 
@@ -120,11 +125,15 @@ class _Reading:
         self.recipe: Recipe | None = None
         try:
             self._recipe(content)
+        except _EnoughError:
+            pass
         except RecipeInvalid as error:
             self.mistakes.append(error)
 
     def complain(self, message: str, path: str) -> None:
         self.mistakes.append(RecipeInvalid(message, path=path))
+        if len(self.mistakes) >= MAX_MISTAKES:
+            raise _EnoughError  # a short text can name the same wrong part in thousands of places
 
     def _recipe(self, content: Any) -> None:
         if isinstance(content, dict) and "chain" in content:
@@ -481,8 +490,6 @@ def _item(kind: msgspec.inspect.Type) -> type[msgspec.Struct] | None:
     match kind:
         case msgspec.inspect.Metadata(type=inner):
             return _item(inner)
-        case msgspec.inspect.UnionType(types=types):
-            return next(filter(None, map(_item, types)), None)
         case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.StructType(cls=struct)):
             return struct
     return None
