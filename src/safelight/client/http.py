@@ -174,19 +174,23 @@ class Http:
         """The error for a connection that could not be made or kept."""
         whole = httpx.URL(self.url(url))
         origin = f"{whole.scheme}://{whole.netloc.decode()}"
+        why = _tls_fails(origin, error)
         if self.api.startswith(origin):
-            return Unreachable(self.api, _without_tls(self.api, error))
-        return Refused(f"The storage at {origin} does not answer.", status=0, code="storage_unreachable")
+            return Unreachable(self.api, why)
+        return Refused(
+            why or f"The storage at {origin} does not answer.", status=0, code="storage_unreachable"
+        )
 
 
-def _without_tls(api: str, error: httpx.TransportError) -> str:
-    """What is wrong with the address, if somebody answers there and TLS is all that fails; else nothing."""
+def _tls_fails(origin: str, error: httpx.TransportError) -> str:
+    """What is wrong, if somebody answers there and TLS is what fails; else nothing."""
     said = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in said:
-        return f"The certificate of {api} is not trusted: {said.partition('failed: ')[2] or said}."
-    if "[SSL" in said:
-        return f"Who answers at {api} speaks no TLS; try http:// in place of https://."
-    return ""
+        return f"The certificate of {origin} is not trusted: {said.partition('failed: ')[2] or said}."
+    # Nothing else shows that nobody speaks TLS there: whoever is in between can send an alert.
+    if "WRONG_VERSION_NUMBER" in said or "HTTP_REQUEST" in said:
+        return f"Who answers at {origin} speaks no TLS; does its address begin with http://?"
+    return f"TLS with {origin} fails: {said}." if "[SSL" in said else ""
 
 
 def remaining(end: float) -> float:

@@ -189,21 +189,25 @@ def test_a_first_connection_that_breaks(pauses: list[float]) -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
+        ("[SSL: WRONG_VERSION_NUMBER] wrong version number", r"safelight\.test speaks no TLS; does its"),
         (
-            "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)",
-            r"Who answers at http://safelight\.test speaks no TLS; try http://",
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+            r"The certificate of https://safelight\.test is not trusted: self-signed certificate\.$",
         ),
         (
-            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate (_ssl.c:1006)",
-            r"The certificate of http://safelight\.test is not trusted: self-signed certificate \(_ssl\.c:1006\)\.$",
+            "[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE] handshake failure",
+            r"^TLS with https://safelight\.test fails: \[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE\] handshake failure\.$",
         ),
     ],
 )
 def test_only_tls_fails(said: str, message: str) -> None:
     """Somebody answers at the address, and what is wrong with it is told."""
-    other = Script({"GET /jobs/j": httpx.ConnectError(said)})
-    with other.client() as client, pytest.raises(Unreachable, match=message):
-        client.job("j")
+    secure, other = API.replace("http:", "https:"), Script({"GET /jobs/j": httpx.ConnectError(said)})
+    with (
+        Client(secure, transport=httpx.MockTransport(other)) as client,
+        pytest.raises(Unreachable, match=message),
+    ):
+        client.job("j").refresh()
 
 
 def test_nobody_there(pauses: list[float]) -> None:
