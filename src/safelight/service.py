@@ -488,7 +488,8 @@ class Service:
                 return
             raise
         now = self.ports.clock()
-        known_until = now + max(DELETED_KEPT, self.settings.upload_seconds)
+        window = self.settings.upload_seconds + self.settings.upload_grace_seconds
+        known_until = now + max(DELETED_KEPT, window)
         self.ports.records.put(DELETED, job_id, owner.encode(), expires_at=known_until)
         with suppress(JobNotFound):
             # Whatever is cut off from here on, the sweeper finishes.

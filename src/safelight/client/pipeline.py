@@ -200,10 +200,9 @@ class Job:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The API's last answer, whole. It is asked for where watching has told of a later state than it knows."""
-        if not self._document:
-            self.refresh()
-        return self._document
+        """The API's last answer, whole. It is asked for, within the client's block, where watching has told
+        of a later state than it knows. Raise what `refresh` raises."""
+        return self._document or self.refresh()._document  # noqa: SLF001 (it is this job)
 
     @property
     def status(self) -> Status:

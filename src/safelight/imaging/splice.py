@@ -263,9 +263,9 @@ def _run(
     if error:
         return Refused(library.safelight_splice_reason(error).decode())
     try:
-        jpeg, *rest = spliced.pieces(memoryview(data))
-        head.write(jpeg, file)
-        for piece in rest:
+        pieces = spliced.pieces(memoryview(data))
+        head.write(next(pieces), file)
+        for piece in pieces:
             file.write(piece)
         return int(spliced.way)
     finally:

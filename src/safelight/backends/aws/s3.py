@@ -63,7 +63,7 @@ class S3Blobs:
             return None
         return BlobInfo(
             key=key,
-            version=answer.get("VersionId", UNVERSIONED),
+            version=answer.get("VersionId") or UNVERSIONED,
             bytes=answer["ContentLength"],
             modified_at=answer["LastModified"].timestamp(),
         )
@@ -116,7 +116,7 @@ class S3Blobs:
                     time.sleep(0.05 * 2**attempt)
                     continue
             return BlobInfo(
-                key=key, version=answer.get("VersionId", UNVERSIONED), bytes=size, modified_at=time.time()
+                key=key, version=answer.get("VersionId") or UNVERSIONED, bytes=size, modified_at=time.time()
             )
         raise StorageUnavailable("Storage did not answer as expected (s3:PutObject: conflicts).")
 
