@@ -407,6 +407,11 @@ REFUSED: Final[list[tuple[dict[str, Any], str]]] = [
         r"steps\.a\.regions\.2\.height: expected an integer from 1 to 10000 or a percentage .*, received 0",
     ),
     (
+        {"op": "redact", "regions": [*[AREA] * 99, {**AREA, "top": -1}]},
+        r"steps\.a\.regions\.100\.top: expected an integer from 0",
+    ),
+    ({"op": "redact", "regions": [*[AREA] * 100, {}]}, r"steps\.a\.regions: expected 1 to 100 areas"),
+    (
         {"op": "pixelate", "regions": [{**AREA, "colour": "red"}]},
         r"steps\.a\.regions\.1\.colour: there is no",
     ),

@@ -379,12 +379,15 @@ class _Reading:
 
     def _items(self, value: Any, kind: Any, path: str) -> bool:
         """Whether one of a list's structs is wrong; each is complained about at its own place."""
-        item = _item(msgspec.inspect.type_info(kind))
-        if item is None or not isinstance(value, list):
+        listed = _list_of_structs(msgspec.inspect.type_info(kind))
+        if listed is None or not isinstance(value, list):
+            return False
+        struct, most = listed
+        if len(value) > most:
             return False
         before = len(self.mistakes)
-        for number, content in enumerate(value[:MAX_NAMES], 1):
-            self._struct(content, item, f"{path}.{number}")
+        for number, content in enumerate(value, 1):
+            self._struct(content, struct, f"{path}.{number}")
         return len(self.mistakes) > before
 
 
@@ -485,13 +488,15 @@ def _words(kind: msgspec.inspect.Type) -> str:
     return "text"
 
 
-def _item(kind: msgspec.inspect.Type) -> type[msgspec.Struct] | None:
-    """The struct that this is a list of, if it is one."""
+def _list_of_structs(kind: msgspec.inspect.Type) -> tuple[type[msgspec.Struct], int] | None:
+    """The struct that this is a list of, and how many there may be; None if it is no such list."""
     match kind:
         case msgspec.inspect.Metadata(type=inner):
-            return _item(inner)
-        case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.StructType(cls=struct)):
-            return struct
+            return _list_of_structs(inner)
+        case msgspec.inspect.VarTupleType(
+            item_type=msgspec.inspect.StructType(cls=struct), max_length=int(most)
+        ):
+            return struct, most
     return None
 
 
