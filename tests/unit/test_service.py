@@ -26,7 +26,7 @@ from safelight.errors import (
     Unprocessable,
 )
 from safelight.heartbeat import Worker
-from safelight.model import DAY, Job, JobState, Source, Stage, Wake
+from safelight.model import DAY, HOUR, Job, JobState, Source, Stage, Wake
 from safelight.ports import BlobInfo, Rendering
 from safelight.service import LOOK_AT_QUEUE_EVERY, retry_delay
 
@@ -485,6 +485,17 @@ def test_an_upload_after_the_deletion_goes_too(pipeline: Pipeline) -> None:
     pipeline.service.delete(ME, job.id)
     stored = pipeline.store(job)
     assert pipeline.service.dispatch(stored.key, stored.version, stored.bytes) is None
+    assert pipeline.ports.blobs.list("uploads/").items == ()
+
+
+def test_a_deletion_is_remembered_for_as_long_as_a_url_holds() -> None:
+    """An upload that was begun in time, days later, does not stay either."""
+    pipeline = Pipeline(upload_seconds=3 * DAY, upload_grace_seconds=HOUR)
+    job = pipeline.request()
+    pipeline.service.delete(ME, job.id)
+    pipeline.clock.advance(3 * DAY + HOUR - 1)
+    stored = pipeline.store(job)
+    pipeline.service.dispatch(stored.key, stored.version, stored.bytes)
     assert pipeline.ports.blobs.list("uploads/").items == ()
 
 

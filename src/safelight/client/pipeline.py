@@ -202,7 +202,9 @@ class Job:
     def document(self) -> dict[str, Any]:
         """The API's last answer, whole. It is asked for, within the client's block, where watching has told
         of a later state than it knows. Raise what `refresh` raises."""
-        return self._document or self.refresh()._document  # noqa: SLF001 (it is this job)
+        if not self._document:
+            self.refresh()
+        return self._document
 
     @property
     def status(self) -> Status:

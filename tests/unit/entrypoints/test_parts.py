@@ -13,6 +13,7 @@ from tests.unit.pipeline import ME, Pipeline
 from safelight import testing
 from safelight.entrypoints.lambdas.sweeper import open_too_long
 from safelight.model import DAY, HOUR, JobState
+from safelight.ports import BlobInfo
 from safelight.uploads import MULTIPART_FROM, PART_SIZE
 
 CONTENT = b"0123456789abcdef" * (2 * PART_SIZE // 16) + b"and the rest"
@@ -154,6 +155,24 @@ def test_a_completion_that_was_cut_off_is_repeated(pipeline: Pipeline, api: http
     storage = pipeline.ports.multiparts
     storage.complete(upload.key, upload.multipart.id, storage.parts(upload.key, upload.multipart.id))
     assert complete(api, job_id, parts).json()["stage"] == "queued"
+
+
+def test_who_cancels_while_parts_are_put_together_may_retry(pipeline: Pipeline, api: httpx.Client) -> None:
+    """The file is whole and nobody wants it: it is kept, and a retry goes on with it."""
+    job_id = ask(api)["jobId"]
+    parts = send(pipeline, page(api, job_id))
+    real = pipeline.ports.multiparts.complete
+
+    def canceled_meanwhile(*said: Any, **options: Any) -> BlobInfo:
+        assert api.post(f"/jobs/{job_id}/cancel").status_code == 200
+        return real(*said, **options)
+
+    pipeline.ports.multiparts.complete = canceled_meanwhile  # type: ignore[method-assign]
+    assert complete(api, job_id, parts).json()["status"] == "CANCELED"
+    assert complete(api, job_id, parts).json()["status"] == "CANCELED"
+    assert api.post(f"/jobs/{job_id}/retry").json()["stage"] == "queued"
+    pipeline.work()
+    assert api.get(f"/jobs/{job_id}").json()["status"] == "COMPLETED"
 
 
 def test_what_is_not_whole_is_not_completed(pipeline: Pipeline, api: httpx.Client) -> None:
