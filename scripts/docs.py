@@ -116,6 +116,11 @@ def error_codes() -> Iterator[str]:
     yield ""
     yield "Raised by `safelight.client`; where the server or a job gave a code, the error carries that one."
     yield from table(("code", "meaning"), _codes(client_errors.ClientError))
+    yield "Codes of a refusal that nobody else gave: `storage_unreachable`, the storage does not answer;"
+    yield "`not_safelight`, what answers is no Safelight; `refused`, there was no code. `NotCompleted` has the job's"
+    yield "code, or its state in small letters. A key or an address that can not be one raises a"
+    yield "`ConfigurationError`."
+    yield ""
     yield "The command line ends with 0 if all is well, 1 if something failed, 2 if the command was not understood,"
     yield "3 if the configuration is not usable, 130 after Ctrl-C."
 
