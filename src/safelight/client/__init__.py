@@ -24,7 +24,8 @@ from safelight.client.errors import (
     TookTooLong,
     Unreachable,
 )
-from safelight.client.pipeline import Client, Job
+from safelight.client.jobs import Job
+from safelight.client.pipeline import Client
 
 __all__ = [
     "AnotherFile",
