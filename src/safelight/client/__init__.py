@@ -8,12 +8,13 @@
             print(path)
 
 A large file goes in parts, several at once; an upload that was cut off goes on where it was, if it is asked for again
-under the same `idempotency_key`, or with `resume`. It speaks plain HTTP and needs nothing of the server but its
-address. Calls are synchronous; one client may be used from several threads. What goes wrong raises a `ClientError`; a
-file that can not be read, an `OSError`.
+under the same `idempotency_key`, or with `resume`. Many files go as one batch (`upload_batch`). It
+speaks plain HTTP and needs nothing of the server but its address. Calls are synchronous; one client may be used from
+several threads. What goes wrong raises a `ClientError`; a file that can not be read, an `OSError`.
 """
 
-from safelight.client.answers import Failure, Grant, Output, Source, Status
+from safelight.client.answers import BatchStatus, Failure, Grant, Output, Source, Status
+from safelight.client.batches import Batch
 from safelight.client.errors import (
     AnotherFile,
     ClientError,
@@ -29,6 +30,8 @@ from safelight.client.pipeline import Client
 
 __all__ = [
     "AnotherFile",
+    "Batch",
+    "BatchStatus",
     "Client",
     "ClientError",
     "DamagedDownload",

@@ -31,6 +31,13 @@ class Grant(Answer, frozen=True):
     multipart: Multipart | None = None
 
 
+class BatchGrant(Answer, frozen=True):
+    """The right to upload the files of a batch, in their order."""
+
+    batch_id: str
+    jobs: tuple[Grant, ...]
+
+
 class PartLink(Answer, frozen=True):
     """Where one part goes."""
 
@@ -107,8 +114,27 @@ class Status(Answer, frozen=True):
     outputs: tuple[Output, ...] = ()
 
     @property
+    def awaits_file(self) -> bool:
+        """Whether the job may still get its file. One that came too late brings an EXPIRED job back."""
+        return self.stage == "awaiting_upload" or self.status is JobState.EXPIRED
+
+    @property
     def complaint(self) -> str:
         """One sentence on why there are no outputs."""
         if self.error is not None:
             return self.error.message
         return self.error_message or f"The job is {self.status}."
+
+
+class BatchStatus(Answer, frozen=True):
+    """How a batch stands."""
+
+    batch_id: str
+    total: int
+    done: bool
+    """Whether every job has ended."""
+    counts: dict[str, int] = {}
+    """How many jobs are in each state."""
+    deleted: int = 0
+    """How many jobs were erased; they count as ended."""
+    created_at: str | None = None

@@ -31,7 +31,7 @@ _PIECE: Final = 2**16
 def send_parts(http: Http, job_id: str, path: Path, progress: Progress | None = None) -> None:
     """Send what is missing of a file, and complete it. Raise Refused, Unreachable, AnotherFile."""
     size = path.stat().st_size
-    counter = _Counter(size, progress)
+    counter = Counter(size, progress)
     base = f"/uploads/{quote(job_id, safe='')}"
     etags: dict[int, str] = {}
     start: int | None = 1
@@ -43,8 +43,8 @@ def send_parts(http: Http, job_id: str, path: Path, progress: Progress | None = 
     http.call("POST", f"{base}/complete", partial(dict, json={"parts": named}))
 
 
-class _Counter:
-    """How much of the file has arrived, part by part: a part that is sent again is not counted twice."""
+class Counter:
+    """How much has arrived, part by part or file by file: what is sent again is not counted twice."""
 
     def __init__(self, size: int, progress: Progress | None) -> None:
         self._size = size
@@ -53,7 +53,7 @@ class _Counter:
         self.counted: dict[int, int] = {}
 
     def at(self, number: int, sent: int) -> None:
-        """So much of this part has been sent."""
+        """So much of the part or file of this number has been sent."""
         with self._lock:
             self.counted[number] = sent
             if self._progress is not None:
@@ -61,7 +61,7 @@ class _Counter:
 
 
 def _send_page(
-    http: Http, base: str, path: Path, start: int, etags: dict[int, str], counter: _Counter
+    http: Http, base: str, path: Path, start: int, etags: dict[int, str], counter: Counter
 ) -> int | None:
     """Send one page of parts; where the next begins. URLs that ran out on the way are asked for again."""
     for attempt in range(1, ATTEMPTS + 1):
@@ -113,7 +113,7 @@ class _Place:
         return digest.digest()
 
 
-def _send(http: Http, counter: _Counter, place: _Place) -> tuple[int, str]:
+def _send(http: Http, counter: Counter, place: _Place) -> tuple[int, str]:
     """Send one part; its number and its ETag."""
     number = place.link.part_number
     headers = {

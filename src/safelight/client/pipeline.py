@@ -1,7 +1,7 @@
 """The way of a file as its sender sees it: `Client` sends it; a `Job` (`jobs`) follows it to its outputs."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from os import fstat
 from pathlib import Path
@@ -12,6 +12,7 @@ from urllib.parse import quote
 import httpx
 
 from safelight.client.answers import Grant, Status
+from safelight.client.batches import Batch, send_batch
 from safelight.client.errors import EmptyFile
 from safelight.client.http import Http
 from safelight.client.jobs import Job
@@ -82,35 +83,47 @@ class Client:
         Raise EmptyFile, Refused, Unreachable, AnotherFile.
         """
         path = Path(path)
-        size = path.stat().st_size
-        if not size:
+        if not path.stat().st_size:
             raise EmptyFile
-        said = {
-            "filename": path.name,
-            "size": size,
-            "sha256": digest(path),
-            "method": method,
-            "recipe": recipe,
-            "metadata": metadata,
-            "multipart": True if method == "PUT" and size > MULTIPART_FROM else None,
-            "dedupe": dedupe or None,
-        }
-        declared = {name: value for name, value in said.items() if value is not None}
+        said = {"method": method, "recipe": recipe, "metadata": metadata, "dedupe": dedupe or None}
+        declared = _declared(path, in_parts=method == "PUT") | _given(said)
         grant, again = self._request_upload(declared, idempotency_key)
         job = Job(self, grant.job_id, name=path.name)
-        if again and not _waits(job.refresh().status):
+        if again and not job.refresh().status.awaits_file:
             return job
-        if grant.multipart is not None and grant.upload_url is not None:
-            send_parts(self._http, grant.job_id, path, progress)
-        else:
-            self.send(grant, path, progress)
+        self._transfer(grant, path, progress)
         return job
+
+    def upload_batch(
+        self,
+        paths: Iterable[str | Path],
+        *,
+        recipe: str | dict[str, Any] | None = None,
+        metadata: dict[str, str] | None = None,
+        progress: Progress | None = None,
+        idempotency_key: str | None = None,
+    ) -> Batch:
+        """Send up to 1,000 files, several at once, and return their batch. `recipe` and `metadata` are for all of them.
+
+        They are asked for in one call, all or none, and each is sent as `upload` sends it; URLs that run out before a
+        file's turn are asked for anew. `progress` counts the bytes of all files together. A file that can not be sent
+        ends the call. The same files, recipe and metadata under the same `idempotency_key` are the same batch for a
+        day: what has arrived of it is not sent again.
+
+        Raise EmptyFile, Refused, Unreachable, AnotherFile.
+        """
+        files = [Path(path) for path in paths]
+        for file in files:
+            if not file.stat().st_size:
+                raise EmptyFile(f"{file} is empty (0 bytes).")
+        said = {"files": [_declared(file) for file in files], "recipe": recipe, "metadata": metadata}
+        return send_batch(self, self._transfer, files, _given(said), progress, idempotency_key)
 
     def resume(self, job_id: str, path: str | Path, *, progress: Progress | None = None) -> Job:
         """Go on with an upload in parts that was cut off. Raise AnotherFile if the file has another size."""
         path = Path(path)
         job = Job(self, job_id, name=path.name).refresh()
-        if _waits(job.status):
+        if job.status.awaits_file:
             send_parts(self._http, job_id, path, progress)
         return job
 
@@ -123,6 +136,13 @@ class Client:
         headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         answer = self._http.call("POST", "/uploads", lambda: {"json": declared, "headers": headers})
         return self._http.decode(Grant, answer), key is not None and "idempotent-replayed" in answer.headers
+
+    def _transfer(self, grant: Grant, path: Path, progress: Progress | None) -> None:
+        """Send a file as its grant wants it, in parts or in one piece."""
+        if grant.multipart is not None and grant.upload_url is not None:
+            send_parts(self._http, grant.job_id, path, progress)
+        else:
+            self.send(grant, path, progress)
 
     def send(self, grant: Grant, path: str | Path, progress: Progress | None = None) -> None:
         """Send a file to where its grant says, as a body or as a form; to nowhere if nothing needs to be sent."""
@@ -163,6 +183,10 @@ class Client:
             cursor = page.get("nextCursor")
             if not cursor:
                 return
+
+    def batch(self, batch_id: str) -> Batch:
+        """The batch of this id, as it is now."""
+        return Batch(self, batch_id).refresh()
 
     def recipes(self) -> Any:
         """The recipes that this Safelight offers."""
@@ -209,6 +233,12 @@ class _Watched:
         return self._file.tell()
 
 
-def _waits(status: Status) -> bool:
-    """Whether the job may still get its file. One that came too late brings an EXPIRED job back."""
-    return status.stage == "awaiting_upload" or status.status is JobState.EXPIRED
+def _declared(path: Path, *, in_parts: bool = True) -> dict[str, Any]:
+    """What is said of a file beforehand: so what arrives damaged is refused."""
+    size = path.stat().st_size
+    said: dict[str, Any] = {"filename": path.name, "size": size, "sha256": digest(path)}
+    return said | ({"multipart": True} if in_parts and size > MULTIPART_FROM else {})
+
+
+def _given(said: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if value is not None}

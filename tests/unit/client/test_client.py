@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from safelight.client import (
+    Batch,
     Client,
     DamagedDownload,
     EmptyFile,
@@ -508,6 +509,92 @@ def test_waiting_ends() -> None:
     script = Script({"GET /jobs/j/events": httpx.Response(404), "GET /jobs/j": job("PENDING")})
     with script.client() as client, pytest.raises(TookTooLong):
         client.job("j").wait(timeout=0.0)
+
+
+def batch(done: bool, **counts: int) -> httpx.Response:
+    """A batch as the API tells it."""
+    said = {"batchId": "b", "total": 2, "counts": counts, "deleted": 0, "done": done, "items": []}
+    return httpx.Response(200, json=said, headers={} if done else {"retry-after": "3"})
+
+
+BATCH_GRANT = {"batchId": "b", "jobs": [GRANT | {"jobId": name} for name in ("j", "k")]}
+
+
+def test_watching_a_batch(pauses: list[float]) -> None:
+    """Each state is told once, asked for no sooner than the server says, to the end of the last job."""
+    states = [batch(False, PENDING=2), batch(False, PENDING=2), batch(True, COMPLETED=1, FAILED=1)]
+    script = Script({"GET /batches/b": states})
+    with script.client() as client:
+        followed = Batch(client, "b")
+        assert [status.counts for status in followed.watch()] == [
+            {"PENDING": 2},
+            {"COMPLETED": 1, "FAILED": 1},
+        ]
+    assert (followed.status.done, pauses) == (True, [3.0, 3.0])
+    assert {request.url.params["limit"] for request in script.seen} == {"1"}
+
+
+def test_waiting_for_a_batch_ends(pauses: list[float]) -> None:
+    """When its time is over; the batch goes on."""
+    with (
+        Script({"GET /batches/b": batch(False, PENDING=2)}).client() as client,
+        pytest.raises(TookTooLong),
+    ):
+        client.batch("b").wait(timeout=5)
+    assert sum(pauses) == pytest.approx(5, abs=0.5)
+
+
+def test_the_jobs_of_a_batch() -> None:
+    """They are asked for part by part, a hundred at a time."""
+    parts = [batch(True), batch(True), batch(True)]
+    for number, (part, following) in enumerate(zip(parts, ("", "c", ""), strict=True)):
+        items = [{"jobId": str(number), "status": "COMPLETED"}]
+        said = json.loads(part.content) | {"items": items, "nextCursor": following or None}
+        parts[number] = httpx.Response(200, json=said)
+    script = Script({"GET /batches/b": parts})
+    with script.client() as client:
+        assert [job.id for job in client.batch("b").jobs()] == ["1", "2"]
+    assert [dict(request.url.params) for request in script.seen[1:]] == [
+        {"limit": "100"},
+        {"limit": "100", "cursor": "c"},
+    ]
+
+
+def test_an_empty_file_in_a_batch(photo: Path, tmp_path: Path) -> None:
+    """It is named, and nothing is asked for."""
+    empty = tmp_path / "empty.jpg"
+    empty.touch()
+    script = Script({})
+    with script.client() as client, pytest.raises(EmptyFile, match=r"empty\.jpg is empty"):
+        client.upload_batch([photo, empty])
+    assert script.seen == []
+
+
+def test_a_batch_whose_urls_stay_refused(photo: Path) -> None:
+    """They are asked for again, under the same key, and not for ever; the file is named."""
+    script = Script(
+        {
+            "POST /batches": httpx.Response(200, json=BATCH_GRANT),
+            "PUT /files": httpx.Response(403, text="<Code>AccessDenied</Code>"),
+        }
+    )
+    with script.client() as client, pytest.raises(Refused, match=r"a\.jpg: .*AccessDenied") as told:
+        client.upload_batch([photo, photo])
+    assert (told.value.status, told.value.code) == (403, "AccessDenied")
+    asked = [request for request in script.seen if request.method == "POST"]
+    assert len({request.headers["idempotency-key"] for request in asked}) == 1
+    assert 2 <= len(asked) <= 1 + 2 * (http.ATTEMPTS - 1)
+
+
+def test_a_batch_that_lost_a_job(photo: Path) -> None:
+    """Which URL is whose can not be told any more, so nothing is sent to any."""
+    left = BATCH_GRANT | {"jobs": [GRANT]}
+    again = httpx.Response(200, json=left, headers={"idempotent-replayed": "true"})
+    script = Script({"POST /batches": again})
+    with script.client() as client, pytest.raises(Refused, match=r"erased meanwhile.*another key") as told:
+        client.upload_batch([photo, photo], idempotency_key="k")
+    assert told.value.code == "idempotency_key_reused"
+    assert len(script.seen) == 1
 
 
 def test_nothing_to_save(tmp_path: Path) -> None:
