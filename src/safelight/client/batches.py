@@ -12,8 +12,8 @@ from urllib.parse import quote
 import httpx
 
 from safelight.client.answers import BatchGrant, BatchStatus, Grant
-from safelight.client.errors import AnotherFile, Refused
-from safelight.client.http import ATTEMPTS, LONGEST_PAUSE, Http, remaining, retry_after
+from safelight.client.errors import AnotherFile, Refused, TookTooLong
+from safelight.client.http import ATTEMPTS, LONGEST_PAUSE, Http, end_of, remaining, retry_after
 from safelight.client.jobs import Job
 from safelight.client.parts import Counter, Progress
 from safelight.threads import side_by_side
@@ -55,7 +55,7 @@ class Batch:
 
     def watch(self, timeout: float | None = None) -> Iterator[BatchStatus]:
         """Each state of the batch from now until every job has ended, as it comes. Raise TookTooLong."""
-        end = float("inf") if timeout is None else time.monotonic() + timeout
+        end = end_of(timeout)
         last: BatchStatus | None = None
         while True:
             pause = self._look(end)
@@ -64,11 +64,13 @@ class Batch:
                 yield status
             if status.done:
                 return
+            if timeout is not None and timeout <= 0:
+                raise TookTooLong
             last = status
             time.sleep(min(pause, remaining(end)))
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Wait until every job has ended, whichever way. Raise TookTooLong after `timeout` seconds."""
+        """Wait until every job has ended, whichever way. Raise TookTooLong after `timeout` seconds; 0 looks once."""
         for _ in self.watch(timeout):
             pass
         return self

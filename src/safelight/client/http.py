@@ -33,6 +33,8 @@ PROBLEM: Final = "urn:safelight:problem:"
 LONGEST_PAUSE: Final = 30.0
 LONGEST_WAIT: Final = 120.0
 """Who is told to come back later than that, in seconds, as with a day's quota used up, is not kept waiting here."""
+LOOK: Final = 10.0
+"""Seconds that the one look may take where nothing is to be waited for: it, too, needs an answer."""
 # Many files at once each hold a connection open while they wait; none of them may starve an upload.
 LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=32)
 LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")
@@ -199,6 +201,13 @@ def remaining(end: float) -> float:
     if left <= 0:
         raise TookTooLong
     return left
+
+
+def end_of(timeout: float | None) -> float:
+    """The moment of the monotonic clock at which waiting is over. A timeout that is over already leaves one look."""
+    if timeout is None:
+        return float("inf")
+    return time.monotonic() + (timeout if timeout > 0 else LOOK)
 
 
 def timeouts(left: float = float("inf"), read: float = 30.0) -> httpx.Timeout:

@@ -66,7 +66,7 @@ class Job:
             yield status
 
     def wait(self, timeout: float | None = None) -> Self:
-        """Wait for the job's end, whichever it is. Raise TookTooLong after `timeout` seconds."""
+        """Wait for the job's end, whichever it is. Raise TookTooLong after `timeout` seconds; 0 looks once."""
         for _ in self.watch(timeout):
             pass
         return self

@@ -9,22 +9,24 @@ import httpx
 import msgspec
 
 from safelight.client.answers import Status
-from safelight.client.errors import Refused
-from safelight.client.http import LONGEST_PAUSE, Http, checked, remaining, retry_after, timeouts
+from safelight.client.errors import Refused, TookTooLong
+from safelight.client.http import LONGEST_PAUSE, Http, checked, end_of, remaining, retry_after, timeouts
 
 SILENCE: Final = 60.0
 """Seconds without a sign of life after which a stream of events is taken to be dead, and opened anew."""
 
 
 class Watch:
-    """Iterate over the states of a job, each once, to the last. Raise TookTooLong when `timeout` is over."""
+    """Iterate over the states of a job, each once, to the last. Raise TookTooLong when `timeout` is over; if it is 0 or
+    less, after one look at a job that goes on."""
 
     def __init__(self, http: Http, job_id: str, timeout: float | None = None) -> None:
         self._http = http
         self._path = f"/jobs/{quote(job_id, safe='')}"
-        self._end = float("inf") if timeout is None else time.monotonic() + timeout
+        self._end = end_of(timeout)
+        self._once = timeout is not None and timeout <= 0
         self._pause = 1.0
-        self._listening = True
+        self._listening = not self._once
         self._etag = ""
 
     def __iter__(self) -> Iterator[Status]:
@@ -36,6 +38,8 @@ class Watch:
                 if status.status.terminal:
                     return
                 last = status
+            if self._once:
+                raise TookTooLong
             time.sleep(min(self._pause, self._left()))
 
     def _listen(self) -> Iterator[Status]:

@@ -506,9 +506,37 @@ def test_a_stream_that_breaks() -> None:
 
 def test_waiting_ends() -> None:
     """Waiting ends when its time is over; the job does not."""
-    script = Script({"GET /jobs/j/events": httpx.Response(404), "GET /jobs/j": job("PENDING")})
+    script = Script({"GET /jobs/j/events": httpx.Response(405), "GET /jobs/j": job("PENDING")})
     with script.client() as client, pytest.raises(TookTooLong):
-        client.job("j").wait(timeout=0.0)
+        client.job("j").wait(timeout=2.0)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.0, -1.5])
+def test_without_time_to_wait_it_looks_once(timeout: float, pauses: list[float]) -> None:
+    """What has ended is returned, and what goes on is told and no longer waited for: one request, no pause."""
+    script = Script({"GET /jobs/j": [job("PENDING"), job("PROCESSING"), completed()]})
+    with script.client() as client:
+        found = client.job("j")
+        with pytest.raises(TookTooLong):
+            found.wait(timeout)
+        assert (found.status.status, len(script.seen)) == ("PROCESSING", 2)
+        assert found.wait(timeout).status.status == "COMPLETED"
+    assert (len(script.seen), pauses) == (3, [])
+    script = Script({"GET /batches/b": [batch(False, PENDING=1), batch(True, COMPLETED=1)]})
+    with script.client() as client:
+        found_batch = Batch(client, "b")
+        with pytest.raises(TookTooLong):
+            found_batch.wait(timeout)
+        assert found_batch.wait(timeout).status.done
+    assert (len(script.seen), pauses) == (2, [])
+
+
+def test_one_look_takes_no_longer_than_a_look(pauses: list[float]) -> None:
+    """At a server that is away, not as long as its restart would be waited for."""
+    script = Script({"GET /jobs/j": [job("PENDING"), *[httpx.ConnectError("away")] * 99]})
+    with script.client() as client, pytest.raises(TookTooLong):
+        client.job("j").wait(timeout=0)
+    assert sum(pauses) == pytest.approx(http.LOOK, abs=0.5)
 
 
 def batch(done: bool, **counts: int) -> httpx.Response:
