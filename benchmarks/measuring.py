@@ -100,7 +100,7 @@ def peak_memory(pid: int) -> int:
 @contextlib.contextmanager
 def server(data: Path, *, workers: int = 0, **environ: str) -> Iterator[tuple[str, int]]:
     """A running `safelight serve` on a free port. Give its address and the supervisor's process id."""
-    command = [sys.executable, "-m", "safelight.entrypoints.cli", "serve", "--port", "0", "--data", str(data)]
+    command = [sys.executable, "-m", "safelight", "serve", "--port", "0", "--data", str(data)]
     if workers:
         command += ["--workers", str(workers)]
     variables = {"SAFELIGHT_LOG_LEVEL": "warning"} | environ

@@ -209,15 +209,7 @@ def test_recipes_can_be_used(block: Block, tmp_path: Path) -> None:
     (tmp_path / "beach.jpg").write_bytes(image())
     (tmp_path / "assets").mkdir()
     Image.new("RGBA", (40, 20), "#00808080").save(tmp_path / "assets/logo.png")
-    command = [
-        sys.executable,
-        "-m",
-        "safelight.entrypoints.cli",
-        "render",
-        "beach.jpg",
-        "--recipe",
-        str(recipe),
-    ]
+    command = [sys.executable, "-m", "safelight", "render", "beach.jpg", "--recipe", str(recipe)]
     done = subprocess.run(
         command,
         cwd=tmp_path,

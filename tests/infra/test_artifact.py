@@ -103,7 +103,13 @@ def test_the_artifact_holds_nothing_that_functions_do_without(built: Artifact) -
         name
         for name in names
         if name.startswith(
-            ("safelight/backends/embedded", "safelight/entrypoints/cli", "safelight/client", "safelight/testing")
+            (
+                "safelight/__main__",
+                "safelight/backends/embedded",
+                "safelight/entrypoints/cli",
+                "safelight/client",
+                "safelight/testing",
+            )
         )
     ]
     assert not [name for name in names if name.startswith("botocore/data/ec2/")]

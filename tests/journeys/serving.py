@@ -15,7 +15,7 @@ from typing import Any, Self, TypeVar
 import httpx
 from PIL import Image
 
-COMMAND = [sys.executable, "-m", "safelight.entrypoints.cli"]
+COMMAND = [sys.executable, "-m", "safelight"]
 READY = "Safelight is listening on "
 TERMINAL = {"COMPLETED", "FAILED", "EXPIRED", "CANCELED"}
 

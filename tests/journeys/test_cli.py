@@ -491,6 +491,16 @@ def test_the_door_opens_quickly() -> None:
     assert [name for name in heavy if f"'{name}'" in done.stderr] == []
 
 
+def test_a_python_runs_it_by_its_name() -> None:
+    """`python -m safelight` is the command: its words, its help, its exit codes."""
+    command = [COMMAND[0], "-m", "safelight"]
+    done = subprocess.run([*command, "upload", "--help"], capture_output=True, text=True, env=environment())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage: safelight upload" in done.stdout
+    done = subprocess.run([*command, "uplaod"], capture_output=True, text=True, env=environment())
+    assert (done.returncode, done.stderr.startswith("safelight: ")) == (2, True)
+
+
 def test_ctrl_c_while_waiting(api: str, http: httpx.Client) -> None:
     """Ctrl-C ends a waiting command at once: 130, one line, no traceback."""
     job_id = http.post("/uploads", json={"filename": "a.jpg"}).json()["jobId"]

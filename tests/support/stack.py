@@ -21,7 +21,7 @@ from tests.support import servers
 from safelight.entrypoints.deploy import artifact, starting
 from safelight.entrypoints.deploy.account import FUNCTIONS
 
-COMMAND = [sys.executable, "-m", "safelight.entrypoints.cli"]
+COMMAND = [sys.executable, "-m", "safelight"]
 ARCHITECTURE = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
 
 

@@ -36,7 +36,7 @@ class OwnServer:
     def __enter__(self) -> Self:
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _end)
-        command = [sys.executable, "-m", "safelight.entrypoints.cli", "serve", "--port", "0"]
+        command = [sys.executable, "-m", "safelight", "serve", "--port", "0"]
         environ = {k: v for k, v in os.environ.items() if k not in _NOT_FOR_IT}
         try:
             with self.log.open("wb") as log:

@@ -119,7 +119,7 @@ _OPENS_FILES: Final = frozenset({"botocore", "certifi"})
 """What looks for files beside its modules, and so cannot be in an archive."""
 
 _OURS_NOT_NEEDED: Final = re.compile(
-    r"(client|web|testing|backends/embedded|entrypoints/(cli|deploy|front|keeper|server|lambdas/start)|imaging/.*\.md)(\.py)?(/|$)"
+    r"(__main__|client|web|testing|backends/embedded|entrypoints/(cli|deploy|front|keeper|server|lambdas/start)|imaging/.*\.md)(\.py)?(/|$)"
 )
 _SERVICES: Final = frozenset({"dynamodb", "s3", "sns", "sqs", "sts", "sso", "sso-oidc", "signin"})
 _NOT_CODE: Final = re.compile(
