@@ -14,6 +14,7 @@ from safelight import bootstrap, config
 from safelight.entrypoints import connection
 from safelight.entrypoints.api import create_app
 from safelight.entrypoints.api.console import Console
+from safelight.entrypoints.api.heads import answer_head
 from safelight.entrypoints.process import BACKLOG, end_with_parent, log_to_stderr, say_ready
 
 log = logging.getLogger(__name__)
@@ -82,6 +83,8 @@ class Front:
             await self._storage(scope, receive, send)
         elif scope["type"] == "http" and self._console.takes(scope):
             await self._console(scope, receive, send)
+        elif scope["type"] == "http" and scope["method"] == "HEAD":
+            await answer_head(self._api, scope, send)
         else:
             await self._api(scope, receive, send)
 

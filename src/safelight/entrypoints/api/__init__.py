@@ -6,6 +6,7 @@ events     a job's changes as Server-Sent Events
 ops        for operators: figures, and dead letters
 previews   a file and a recipe in, a drawn output back
 about      recipes, health and the API's description
+heads      HEAD, as GET without content
 console    the built pages for browsers, beside the API
 requests   what clients send, and how it is refused
 forms      the same for what comes as a form

@@ -1,0 +1,54 @@
+"""HEAD, on a real server: what GET would say, without saying it."""
+
+import httpx
+import pytest
+from tests.journeys.serving import image, submit, wait
+
+pytestmark = pytest.mark.embedded  # API Gateway sends on only the methods that its routes name
+
+OF_EACH_ANSWER = {"date", "x-request-id"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/", 200),
+        ("/health", 200),
+        ("/openapi.json", 200),
+        ("/recipes", 200),
+        ("/jobs?limit=1", 200),
+        ("/jobs/{job}", 200),
+        ("/jobs/{job}/events", 204),
+        ("/jobs?limit=0", 400),
+        ("/jobs/nobody", 404),
+        ("/nothing", 404),
+        ("/uploads", 405),
+    ],
+)
+def test_head_is_get_without_content(http: httpx.Client, path: str, status: int) -> None:
+    """The same status and headers, the length of the content among them, and the same conditions are tested."""
+    job_id = submit(http, image())
+    wait(http, job_id)
+    path = path.format(job=job_id)
+    got, head = http.get(path), http.head(path)
+    assert (head.status_code, head.content) == (status, b"")
+    assert headers_of(head) == headers_of(got)
+    assert head.headers.get("content-length") == got.headers.get("content-length")
+    if "etag" in head.headers:
+        again = http.head(path, headers={"If-None-Match": head.headers["etag"]})
+        assert (again.status_code, again.headers["etag"]) == (304, head.headers["etag"])
+
+
+def test_head_of_an_event_stream(http: httpx.Client) -> None:
+    """It ends at once, though the job goes on, and the connection is good for more."""
+    job_id = http.post("/uploads").json()["jobId"]
+    for _ in range(3):
+        head = http.head(f"/jobs/{job_id}/events", timeout=5)
+        assert head.headers["content-type"].startswith("text/event-stream")
+        assert (head.status_code, head.content) == (200, b"")
+    assert http.get(f"/jobs/{job_id}").json()["status"] == "PENDING"
+
+
+def headers_of(answer: httpx.Response) -> dict[str, str]:
+    """But for those that no two answers share."""
+    return {name: value for name, value in answer.headers.items() if name not in OF_EACH_ANSWER}
