@@ -308,7 +308,7 @@ class Job(Value, frozen=True):
         multipart = self.upload.multipart
         assert multipart is not None, "the upload is one in parts"
         if self.stage is not Stage.AWAITING_UPLOAD:
-            raise NotAllowedNow(f"The job is {self.state} and waits for no file.")
+            raise NotAllowedNow(waits_for_no_file(self.state))
         if multipart.id not in (instead_of, upload_id):
             return self
         begun_at = multipart.begun_at if multipart.id == upload_id else now
@@ -455,6 +455,13 @@ class Job(Value, frozen=True):
             timeline=timeline,
             **changes,
         )
+
+
+def waits_for_no_file(state: JobState) -> str:
+    """Why parts are refused, and what to do."""
+    if state is JobState.EXPIRED:
+        return "The job is EXPIRED: its time for parts is over, and what was sent is dropped; ask for a new upload."
+    return f"The job is {state} and waits for no file."
 
 
 MOMENTS_KEPT: Final = 50

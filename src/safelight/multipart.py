@@ -22,7 +22,7 @@ from safelight.errors import (
     PartsGone,
     PartsMissing,
 )
-from safelight.model import MINUTE, Job, Multipart, Stage, Value
+from safelight.model import MINUTE, Job, Multipart, Stage, Value, waits_for_no_file
 from safelight.ports import BlobInfo, Part, PartGrant, UploadLink
 from safelight.service import Service
 
@@ -196,4 +196,4 @@ def _size_of(job: Job) -> int:
 
 def _refuse_waiting(job: Job) -> None:
     if job.stage is not Stage.AWAITING_UPLOAD:
-        raise NotAllowedNow(f"The job is {job.state} and waits for no file.")
+        raise NotAllowedNow(waits_for_no_file(job.state))

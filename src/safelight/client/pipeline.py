@@ -1,5 +1,6 @@
 """The way of a file as its sender sees it: `Client` sends it; a `Job` (`jobs`) follows it to its outputs."""
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -78,7 +79,8 @@ class Client:
         With `dedupe`, a job that has made the same of the same bytes stands for this one, and nothing is sent.
         Size and SHA-256 are declared beforehand, so that what arrives damaged is refused. A file of more than 16 MB
         goes in parts, several at once, if the server takes them. The same file, recipe and metadata under the same
-        `idempotency_key` are the same job for a day: what has arrived of it is not sent again.
+        `idempotency_key` are the same job for a day: what has arrived of it is not sent again. A job whose time for
+        parts ran out (EXPIRED) is no such job: another one takes its place.
 
         Raise EmptyFile, Refused, Unreachable, AnotherFile.
         """
@@ -87,10 +89,20 @@ class Client:
             raise EmptyFile
         said = {"method": method, "recipe": recipe, "metadata": metadata, "dedupe": dedupe or None}
         declared = _declared(path, in_parts=method == "PUT") | _given(said)
-        grant, again = self._request_upload(declared, idempotency_key)
-        job = Job(self, grant.job_id, name=path.name)
-        if again and not job.refresh().status.awaits_file:
-            return job
+        key = idempotency_key
+        while True:
+            grant, again = self._request_upload(declared, key)
+            job = Job(self, grant.job_id, name=path.name)
+            if not again:
+                break
+            status = job.refresh().status
+            if not status.awaits_file:
+                return job
+            if status.status is not JobState.EXPIRED or grant.multipart is None:
+                break
+            # Its parts are gone, and it takes no more: nothing will ever come of it, and another job stands for it.
+            # Each try finds the same one, as the key depends on nothing but the key and what expired.
+            key = hashlib.sha256(f"{key}\0{job.id}".encode()).hexdigest()
         self._transfer(grant, path, progress)
         return job
 

@@ -3,6 +3,7 @@
 import hashlib
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +11,8 @@ import pytest
 from tests.unit.entrypoints.test_api import assert_problem, client
 from tests.unit.pipeline import ME, Pipeline
 
-from safelight import testing
+from safelight import Client, testing
+from safelight.client import Refused
 from safelight.entrypoints.lambdas.sweeper import open_too_long
 from safelight.model import DAY, HOUR, JobState
 from safelight.ports import BlobInfo
@@ -275,7 +277,14 @@ def test_a_client_that_sends_keeps_its_job_open(pipeline: Pipeline, api: httpx.C
     storage = pipeline.ports.multiparts
     assert isinstance(storage, testing.Multiparts)
     assert storage._uploads == {}
-    assert_problem(api.get(f"/uploads/{job_id}/parts"), 409, "not_allowed_now")
+    for refused in (
+        api.get(f"/uploads/{job_id}/parts"),
+        complete(api, job_id, [{"partNumber": 1, "etag": "x"}]),
+    ):
+        told = assert_problem(refused, 409, "not_allowed_now")["detail"]
+        assert told == (
+            "The job is EXPIRED: its time for parts is over, and what was sent is dropped; ask for a new upload."
+        )
 
 
 def test_who_stops_sending_does_not(pipeline: Pipeline, api: httpx.Client) -> None:
@@ -286,3 +295,55 @@ def test_who_stops_sending_does_not(pipeline: Pipeline, api: httpx.Client) -> No
         pipeline.clock.advance(HOUR)
         pipeline.sweeper.sweep()
     assert pipeline.service.describe(ME, job_id).state is JobState.EXPIRED
+
+
+class Everything(httpx.BaseTransport):
+    """The API, and the storage in memory that its URLs lead to; of parts, only so many arrive."""
+
+    def __init__(self, pipeline: Pipeline, api: httpx.Client, arrive: int = 1000) -> None:
+        self._pipeline, self._api, self.left = pipeline, api, arrive
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request of the client."""
+        if request.url.host == "storage.invalid":
+            self.left -= 1
+            if self.left < 0:
+                return httpx.Response(418, request=request)
+            storage = self._pipeline.ports.multiparts
+            assert isinstance(storage, testing.Multiparts)
+            part = storage.put(str(request.url), request.read())
+            return httpx.Response(200, headers={"ETag": f'"{part.etag}"'}, request=request)
+        answer = self._api.request(
+            request.method, request.url, content=request.read(), headers=request.headers
+        )
+        return httpx.Response(
+            answer.status_code, headers=answer.headers, content=answer.content, request=request
+        )
+
+
+def test_an_expired_upload_begins_anew_under_its_key(
+    pipeline: Pipeline, api: httpx.Client, tmp_path: Path
+) -> None:
+    """Nothing will come of its job any more, so the key stands for another one, each time for the same, as often as
+    that expires; and who goes on with the old job is told what to do."""
+    large = tmp_path / "large.jpg"
+    large.write_bytes(CONTENT)
+    jobs: list[str] = []
+    for _ in range(2):
+        line = Everything(pipeline, api, arrive=1)
+        with Client("http://api.example", transport=line) as broken, pytest.raises(Refused, match="418"):
+            broken.upload(large, idempotency_key="late")
+        jobs += [item["jobId"] for item in api.get("/jobs?status=PENDING").json()["items"]]
+        for _ in range(3):
+            pipeline.clock.advance(HOUR)
+            pipeline.sweeper.sweep()
+        assert pipeline.service.describe(ME, jobs[-1]).state is JobState.EXPIRED
+    with Client("http://api.example", transport=Everything(pipeline, api)) as safelight:
+        with pytest.raises(Refused, match="ask for a new upload") as told:
+            safelight.resume(jobs[0], large)
+        assert told.value.code == "not_allowed_now"
+        jobs.append(safelight.upload(large, idempotency_key="late").id)
+        pipeline.work()
+        assert safelight.job(jobs[-1]).status.status == "COMPLETED"
+        assert safelight.upload(large, idempotency_key="late").id == jobs[-1]
+    assert len(set(jobs)) == len(api.get("/jobs").json()["items"]) == 3
