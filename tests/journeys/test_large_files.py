@@ -84,7 +84,7 @@ def test_what_was_cut_off_goes_on(server: Server, large: Path) -> None:
 
 
 def test_an_upload_is_resumed_by_its_job(server: Server, large: Path, tmp_path: Path) -> None:
-    """By whoever knows its id; another file is refused, and one that arrived is left alone."""
+    """By whoever knows its id; another file is refused, also by a job that has its own, which is left alone."""
     with Client(server.url, transport=Line(parts=2)) as broken, pytest.raises(Refused):
         broken.upload(large)
     other = tmp_path / "other.jpg"
@@ -95,6 +95,14 @@ def test_an_upload_is_resumed_by_its_job(server: Server, large: Path, tmp_path: 
             safelight.resume(job.id, other)
         assert safelight.resume(job.id, large).wait().status.status == "COMPLETED"
         assert safelight.resume(job.id, large).status.status == "COMPLETED"
+        as_large = tmp_path / "as large.jpg"
+        as_large.write_bytes(large.read_bytes()[:-1] + b"1")
+        for another in (other, as_large):
+            with pytest.raises(AnotherFile) as told:
+                safelight.resume(job.id, another)
+            assert told.value.message == (
+                f"Job {job.id} has its file, and {another.name} is another one; send it as a job of its own."
+            )
 
 
 def test_a_part_that_is_not_the_files_is_sent_again(server: Server, large: Path) -> None:

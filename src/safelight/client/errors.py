@@ -6,7 +6,7 @@
         ├── Refused            the server or the storage said no; carries its status and code
         ├── NotCompleted       the job has no outputs to save; carries the job's state and code
         ├── TookTooLong        the job goes on, but the time to wait is over
-        ├── AnotherFile        the file is not the one whose upload is to go on
+        ├── AnotherFile        the file is not the one whose upload is to go on, or that the job has
         ├── EmptyFile          there is nothing in the file that could be sent
         └── DamagedDownload    the bytes that came are not those that the job names
 

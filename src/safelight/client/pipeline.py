@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import httpx
 
-from safelight.client.answers import Grant, Status
+from safelight.client.answers import Grant, Source, Status
 from safelight.client.batches import Batch, send_batch
-from safelight.client.errors import EmptyFile
+from safelight.client.errors import AnotherFile, EmptyFile
 from safelight.client.http import Http
 from safelight.client.jobs import Job
 from safelight.client.parts import Progress, send_parts
@@ -132,11 +132,19 @@ class Client:
         return send_batch(self, self._transfer, files, _given(said), progress, idempotency_key)
 
     def resume(self, job_id: str, path: str | Path, *, progress: Progress | None = None) -> Job:
-        """Go on with an upload in parts that was cut off. Raise AnotherFile if the file has another size."""
+        """Go on with an upload in parts that was cut off. If the job has its file, nothing is sent.
+
+        Raise AnotherFile if the file is not the one that was announced, or that the job has: by its size, and by its
+        SHA-256 once that is known.
+        """
         path = Path(path)
         job = Job(self, job_id, name=path.name).refresh()
         if job.status.awaits_file:
             send_parts(self._http, job_id, path, progress)
+        elif job.status.source is not None and not _same(path, job.status.source):
+            raise AnotherFile(
+                f"Job {job_id} has its file, and {path.name} is another one; send it as a job of its own."
+            )
         return job
 
     def request_upload(self, declared: dict[str, Any] | None = None) -> Grant:
@@ -243,6 +251,13 @@ class _Watched:
 
     def tell(self) -> int:
         return self._file.tell()
+
+
+def _same(path: Path, source: Source) -> bool:
+    """Whether this may be the file that a job has, by what is known of that."""
+    if source.bytes not in (None, path.stat().st_size):
+        return False
+    return source.sha256 is None or source.sha256 == digest(path)
 
 
 def _declared(path: Path, *, in_parts: bool = True) -> dict[str, Any]:
