@@ -17,6 +17,7 @@ from safelight.client.answers import BatchStatus, Failure, Grant, Output, Source
 from safelight.client.batches import Batch
 from safelight.client.errors import (
     AnotherFile,
+    ClientClosed,
     ClientError,
     DamagedDownload,
     EmptyFile,
@@ -33,6 +34,7 @@ __all__ = [
     "Batch",
     "BatchStatus",
     "Client",
+    "ClientClosed",
     "ClientError",
     "DamagedDownload",
     "EmptyFile",

@@ -8,7 +8,8 @@
         ├── TookTooLong        the job goes on, but the time to wait is over
         ├── AnotherFile        the file is not the one whose upload is to go on, or that the job has
         ├── EmptyFile          there is nothing in the file that could be sent
-        └── DamagedDownload    the bytes that came are not those that the job names
+        ├── DamagedDownload    the bytes that came are not those that the job names
+        └── ClientClosed       the client was closed before, so nothing can be asked
 
 Where the server gave a code, the error carries that code.
 """
@@ -72,3 +73,9 @@ class DamagedDownload(ClientError):
     """The bytes that came are not those that the job names; download them again."""
 
     code = "damaged_download"
+
+
+class ClientClosed(ClientError):
+    """The client is closed, and nothing more can be asked through it; ask within its `with` block, or make another."""
+
+    code = "client_closed"

@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from safelight import __version__
-from safelight.client.errors import ClientError, Refused, TookTooLong, Unreachable
+from safelight.client.errors import ClientClosed, ClientError, Refused, TookTooLong, Unreachable
 from safelight.errors import ConfigurationError
 
 ATTEMPTS: Final = 5
@@ -88,8 +88,8 @@ class Http:
     ) -> httpx.Response:
         """Send a request, again if need be, and return a good answer (2xx or 304).
 
-        Raise Unreachable or Refused, and TookTooLong when `within`, in seconds, is over before there is an answer.
-        `url` may be a path of the API.
+        Raise Unreachable, Refused or ClientClosed, and TookTooLong when `within`, in seconds, is over before there is
+        an answer. `url` may be a path of the API.
         """
         start = time.monotonic()
         end = start + within
@@ -100,7 +100,7 @@ class Http:
             timeout = timeouts(remaining(end))
             pause = backoff(attempt)
             try:
-                response = self._client.request(
+                response = self._open().request(
                     method, self.url(url), timeout=timeout, **self._keyed(url, request())
                 )
             except httpx.TransportError as error:
@@ -156,11 +156,17 @@ class Http:
 
     @contextmanager
     def stream(self, url: str, **request: Any) -> Iterator[httpx.Response]:
-        """GET an answer piece by piece, once; whatever its status. httpx.TransportError passes."""
-        with self._client.stream("GET", self.url(url), **self._keyed(url, request)) as response:
+        """GET an answer piece by piece, once; whatever its status. Raise ClientClosed; httpx.TransportError passes."""
+        with self._open().stream("GET", self.url(url), **self._keyed(url, request)) as response:
             if not passes(response):
                 self._met.add(response.url.netloc)
             yield response
+
+    def _open(self) -> httpx.Client:
+        """What sends requests. Raise ClientClosed."""
+        if self._client.is_closed:
+            raise ClientClosed
+        return self._client
 
     def url(self, url: str) -> str:
         """The whole URL of a path of the API; other URLs stay as they are."""

@@ -38,8 +38,8 @@ class Job:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The API's last answer, whole. It is asked for, within the client's block, where watching has told
-        of a later state than it knows. Raise what `refresh` raises."""
+        """The API's last answer, whole. It is asked for where watching has told of a later state than it knows: within
+        the client's block, that is. Raise what `refresh` raises; after the block, ClientClosed."""
         if not self._document:
             self.refresh()
         return self._document

@@ -15,6 +15,7 @@ import pytest
 from safelight.client import (
     Batch,
     Client,
+    ClientClosed,
     DamagedDownload,
     EmptyFile,
     NotCompleted,
@@ -475,6 +476,28 @@ def test_what_watching_leaves_out_is_asked_for() -> None:
         assert watched.document["metadata"] == {"album": "summer"}
         assert watched.document["status"] == "COMPLETED"
     assert len(script.seen) == 3
+
+
+def test_after_the_clients_block(tmp_path: Path) -> None:
+    """What is known is told, also then; what would have to be asked for is an error that says where to ask."""
+    script = Script({"GET /jobs/j/events": events("COMPLETED"), "GET /jobs/j": completed()})
+    with script.client() as client:
+        waited = client.job("j").wait()
+        known = client.job("j")
+    assert (known.document["status"], waited.status.status) == ("COMPLETED", "COMPLETED")
+    asked = len(script.seen)
+    for ask in (
+        lambda: waited.document,
+        known.refresh,
+        known.wait,
+        lambda: known.wait(timeout=0),
+        lambda: known.save(tmp_path),
+        lambda: client.batch("b"),
+    ):
+        with pytest.raises(ClientClosed, match=r"^The client is closed, .* within its `with` block") as told:
+            ask()
+        assert told.value.code == "client_closed"
+    assert len(script.seen) == asked
 
 
 def test_watching_by_asking(pauses: list[float]) -> None:
