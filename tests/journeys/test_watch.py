@@ -35,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def once(server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
+def once(server: Server, folder: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
     return safelight(
         "watch",
         folder,
@@ -47,6 +47,7 @@ def once(server: Server, folder: Path) -> subprocess.CompletedProcess[str]:
         "--json",
         "--api",
         server.url,
+        *more,
     )
 
 
@@ -69,6 +70,44 @@ def test_what_is_there_is_done_once(server: Server, http: httpx.Client, folder: 
     (folder / "c.jpg").write_bytes(image())
     assert json.loads(once(server, folder).stdout)["status"] == "COMPLETED"
     assert count(http) == jobs + 1
+
+
+def test_another_recipe_is_another_result(server: Server, folder: Path) -> None:
+    """What one recipe has done the next has not; and what both have done neither does again. A file that says something
+    else than before is another recipe."""
+    recipe = folder.parent / "recipe.yaml"
+    names = []
+    for width in (20, 40):
+        recipe.write_text(
+            f"version: 1\nchain: [{{op: resize, width: {width}}}]\noutputs: {{w{width}: {{format: webp}}}}\n"
+        )
+        done = once(server, folder, "--recipe", recipe)
+        names += [Path(saved["path"]).name for line in done.stdout.splitlines() for saved in outputs(line)]
+        assert once(server, folder, "--recipe", recipe).stdout == ""
+    assert sorted(names) == ["a-w20.webp", "a-w40.webp", "b-w20.webp", "b-w40.webp"]
+    assert len(once(server, folder).stdout.splitlines()) == 3
+    assert once(server, folder).stdout == ""
+    assert once(server, folder, "--recipe", recipe).stdout == ""
+    assert len(once(server, folder, "--recipe", "default").stdout.splitlines()) == 3
+
+
+def outputs(line: str) -> list[dict[str, str]]:
+    """What a line of --json says was saved."""
+    found: list[dict[str, str]] = json.loads(line)["outputs"]
+    return found
+
+
+def test_a_memory_from_before_recipes_were_told(server: Server, folder: Path) -> None:
+    """It counts for any recipe: nobody wants a whole folder done again for an update."""
+    once(server, folder)
+    journal = folder.parent / "out" / ".safelight-watch"
+    lines = [json.loads(line) for line in journal.read_text().splitlines()]
+    journal.write_text("".join(json.dumps(line | {"recipe": None}) + "\n" for line in lines))
+    assert len(once(server, folder).stdout.splitlines()) == 3
+    for line in lines:
+        del line["recipe"]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert once(server, folder).stdout == ""
 
 
 def test_a_lost_memory_makes_no_second_job(server: Server, http: httpx.Client, folder: Path) -> None:

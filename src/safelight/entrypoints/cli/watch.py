@@ -33,23 +33,25 @@ class State(NamedTuple):
 
 
 class Journal:
-    """What was done, so that it is not done again after a restart."""
+    """What was done by which recipe, so that it is not done again after a restart."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, recipe: str) -> None:
+        """`recipe` names the one that things are done by now: whatever is the same for the same."""
         self._path = path
+        self._recipe = recipe
         self._done: dict[str, State] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 self._read(line)
 
     def has(self, file: Path, state: State) -> bool:
-        """Whether this very state of the file was done."""
+        """Whether this very state of the file was done by the recipe."""
         return self._done.get(str(file.resolve())) == state
 
     def add(self, file: Path, state: State, result: Result) -> None:
         """Remember that it is done."""
         said = {"file": str(file.resolve()), "size": state.size, "modified": state.modified}
-        said |= {"jobId": result.job_id, "status": result.status}
+        said |= {"jobId": result.job_id, "status": result.status, "recipe": self._recipe}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(said) + "\n")
@@ -58,7 +60,9 @@ class Journal:
     def _read(self, line: str) -> None:
         try:
             said: dict[str, Any] = json.loads(line)
-            self._done[said["file"]] = State(said["size"], said["modified"])
+            # Lines without a recipe are older than its being told of: they count, or all would be done again.
+            if said.get("recipe", self._recipe) == self._recipe:
+                self._done[said["file"]] = State(said["size"], said["modified"])
         except (ValueError, KeyError):
             pass  # its end was cut off: that picture is asked for under its key again, and is the same job
 
@@ -78,7 +82,8 @@ def watch(
     """Process the pictures of a folder as they land, until Ctrl-C.
 
     A file is taken when two looks in a row find it unchanged. What was done is remembered in `--out`, so a restart does
-    nothing twice; a file that changes is done anew.
+    nothing twice. A file that changes is done anew, and every file if the recipe is another one: by its name, or by the
+    content of its file.
 
     Parameters
     ----------
@@ -128,7 +133,7 @@ class _Watcher:
         self._api, self._key = api, key
         self._recipe = recipe
         self._as_json = as_json
-        self._journal = Journal(out / JOURNAL)
+        self._journal = Journal(out / JOURNAL, _digest(recipe))
         self._seen: dict[Path, State] = {}
         self._away = False
         self.results: list[Result] = []
@@ -156,11 +161,7 @@ class _Watcher:
 
         def name_of(path: Path) -> str:
             """The same for the same picture, recipe and state, also after a restart: so it is the same job."""
-            import hashlib
-
-            state = ready[path][1]
-            said = json.dumps([str(path.resolve()), state, self._recipe], sort_keys=True)
-            return f"watch-{hashlib.sha256(said.encode()).hexdigest()}"
+            return f"watch-{_digest([str(path.resolve()), ready[path][1], self._recipe])}"
 
         try:
             with Client(self._api, key=self._key) as client, Board("Processing", len(ready)) as board:
@@ -178,3 +179,10 @@ class _Watcher:
         self.results.append(result)
         if result.ended or result.code not in AGAIN:
             self._journal.add(result.file, state, result)
+
+
+def _digest(said: Any) -> str:
+    """The same for what is the same in JSON."""
+    import hashlib
+
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
