@@ -34,9 +34,10 @@ export PKG_CONFIG := false
 # What was compiled is kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Tests run side by side in as many processes as there are cores, in groups that share their servers: tests/conftest.py.
-# ARGS="-n0 -s" for one process.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Tests run side by side, in groups that share their servers: tests/conftest.py. There is one process more than there are
+# cores, since some tests wait. ARGS="-n0 -s" for one process.
+CORES := $(or $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null),2)
+SIDE_BY_SIDE := -n $(shell expr $(CORES) + 1) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
 
 # A .venv is trusted only if its interpreter runs and it was made in this folder (its scripts hold absolute paths).
 ifneq ($(wildcard $(VENV)),)
@@ -72,7 +73,7 @@ browser: ## Fetch a browser for the console's tests; needs Debian or Ubuntu, and
 	command -v chromium || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium fonts-noto-core; }
 
 infra: $(READY) $(EMULATOR_READY) template ## Test the AWS side at length: every right of every role, every journey on the stack
-	SAFELIGHT_TEST_INFRA=all $(BIN)/python -m pytest tests/infra $(ARGS)
+	SAFELIGHT_TEST_INFRA=all $(BIN)/python -m pytest tests/infra tests/docs/test_aws.py $(ARGS)
 
 template: $(TEMPLATE_READY) ## Look for mistakes and weak settings in infra/template.yaml; infra/checkov.yaml has the exceptions
 	@rm -f $(TEMPLATE_GOOD)

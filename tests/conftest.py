@@ -1,6 +1,7 @@
-"""What every test shares: the way hypothesis works, that Ctrl-C reaches what is started, the stack on the emulator, and
-which tests run in one process."""
+"""What every test shares: the way hypothesis works, that Ctrl-C reaches what is started, the stack on the emulator,
+which tests run in one process, and that those marked `long` run with `make infra` only."""
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,19 @@ settings.register_profile("default", deadline=None)
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+LONG = os.environ.get("SAFELIGHT_TEST_INFRA") == "all"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes; `make infra` runs it")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "long" in item.keywords and not LONG:
+            item.add_marker(pytest.mark.skip(reason="takes minutes; `make infra` runs it"))
 
 
 class OneStack(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types

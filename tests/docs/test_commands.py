@@ -1,50 +1,23 @@
 """Every command block of the documentation does what the page says, in a shell, in the order of the page."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 import yaml
 from PIL import Image
+from tests.docs.reading import AWS, filled_in, reader
 from tests.journeys.serving import READY, Server, environment, image, until
 from tests.support import pages, servers
 from tests.support.pages import SHELL, Block, Shell
-from tests.support.stack import ARCHITECTURE, Emulated, fetched, runtime
 
 from safelight.errors import NotAuthenticated
 
 EVERY = {page: pages.blocks(page) for page in pages.pages()}
-AWS = ("docs/how-to/aws.md",)
-LOCAL = [page for page, found in EVERY.items() if page not in AWS and any(b.language in SHELL for b in found)]
-
-PLACEHOLDERS = {
-    "sl_…": r"sl_\w{20,}",
-    "KEY_ID": r"sl_(\w{8})",
-    "UPLOAD_URL": r'"uploadUrl": ?"([^"]+)"',
-    "whsec_…": r"whsec_[\w+/=]+",
-    "WEBHOOK_ID": r"webhook +([0-9a-f-]{36})",
-    "DELIVERY_ID": r"\d{13}-[0-9a-f]{16}",
-    "JOB_ID": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}",
-}
-"""What a reader fills in from what was printed before: the newest match stands for it."""
-
-
-def filled_in(text: str, said: str) -> str:
-    """The block as a reader types it."""
-    for placeholder, pattern in PLACEHOLDERS.items():
-        if placeholder in text:
-            found = list(re.finditer(pattern, said))
-            assert found, f"nothing printed so far can stand for {placeholder}"
-            last = found[-1]
-            text = text.replace(placeholder, last[last.lastindex or 0])
-    return text
+LOCAL = [page for page, found in EVERY.items() if page != AWS and any(b.language in SHELL for b in found)]
 
 
 class Local:
@@ -80,21 +53,6 @@ class Local:
         self.shell.run(f"{{ {text}\n}} >'{self._log}' 2>&1 &\nSERVER=$!")
         until(lambda: self._log.exists() and READY in self._log.read_text())
         self.shell.run(f"export SAFELIGHT_API=http://127.0.0.1:{self.port}")
-
-
-@contextmanager
-def reader(folder: Path, **more: str) -> Iterator[Shell]:
-    """A shell in a folder with two kinds of pictures to send; what it started ends with it."""
-    (folder / "holiday").mkdir(parents=True)
-    (folder / "beach.jpg").write_bytes(image())
-    (folder / "holiday" / "sunset.jpg").write_bytes(image())
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    with Shell(folder, environment() | more | {"PATH": path}) as shell:
-        try:
-            yield shell
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(shell.group, signal.SIGTERM)
 
 
 @pytest.mark.timeout(180)
@@ -139,42 +97,10 @@ def test_the_steps_with_curl_end_with_what_is_refused(page: str, tmp_path: Path)
 
     port = servers.free_port()
     assert f"127.0.0.1 port {port}" in ends(f"http://127.0.0.1:{port}")
-    with Server(tmp_path / "closed", auth="apikey") as server:
+    with Server(tmp_path / "closed", "--workers", "1", auth="apikey") as server:
         assert NotAuthenticated.code in ends(server.url)
-    with Server(tmp_path / "small", max_bytes="1kB") as server:
+    with Server(tmp_path / "small", "--workers", "1", max_bytes="1kB") as server:
         assert "EntityTooLarge" in ends(server.url)
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", AWS)
-def test_the_commands_of_a_page_on_aws(page: str, tmp_path: Path) -> None:
-    """They take an account of the emulator from nothing to a finished picture, and back to nothing."""
-    with ExitStack() as stack:
-        try:
-            account = Emulated(stack.enter_context(servers.emulator()))
-            fetched()
-            chosen = f"--yes --parameter Runtime={runtime()} --parameter Architecture={ARCHITECTURE}"
-        except servers.Absent as absent:
-            pytest.skip(str(absent))
-        shell = stack.enter_context(reader(tmp_path / "reader", **account.environment))
-        for block in EVERY[page]:
-            if block.language not in SHELL or block.reason:
-                continue
-            text = filled_in(block.text, shell.said)
-            text = re.sub(r"safelight deploy --stack \S+", rf"\g<0> {chosen}", text)
-            text = re.sub(r"safelight destroy --stack \S+", r"\g<0> --yes", text)
-            text = text.replace("eu-central-1", servers.REGION)
-            text = re.sub(r"https://….*amazonaws\.com", lambda _: api_of(account), text)
-            shell.run(text, within=200)
-            if "safelight deploy" in text:
-                buckets = [each["Name"] for each in account.client("s3").list_buckets()["Buckets"]]
-                account.allow_http(*(name for name in buckets if "artifacts" not in name))
-
-
-def api_of(account: Emulated) -> str:
-    """Where the emulator serves the deployed API."""
-    (api,) = account.client("apigatewayv2").get_apis()["Items"]
-    return f"{account.endpoint}/_aws/execute-api/{api['ApiId']}"
 
 
 @pytest.mark.parametrize("page", EVERY)

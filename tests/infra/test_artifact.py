@@ -53,6 +53,7 @@ def test_the_artifact_is_the_same_byte_for_byte(built: Artifact, tmp_path: Path)
     assert _hash(again.path) == _hash(built.path)
 
 
+@pytest.mark.long
 def test_what_is_laid_out_in_another_way_has_another_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,7 +203,7 @@ Outputs:
     assert inventory(empty_account) == []
 
 
-@pytest.mark.parametrize("when", ["asked", "made"])
+@pytest.mark.parametrize("when", ["asked", pytest.param("made", marks=pytest.mark.long)])
 def test_ctrl_c_leaves_nothing_running(
     empty_account: Emulated, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:

@@ -22,7 +22,7 @@ _NOT_FOR_IT: Final = frozenset({"SAFELIGHT_PUBLIC_URL", "SAFELIGHT_DATA", "SAFEL
 
 
 class OwnServer:
-    """`safelight serve` on a free port with a new data folder; `url` is where it listens.
+    """`safelight serve` on a free port with a new data folder and one worker; `url` is where it listens.
 
     It ends with the block, whatever ends that: an error, Ctrl-C, or a signal that asks this process to end.
     """
@@ -41,7 +41,7 @@ class OwnServer:
         try:
             with self.log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [*command, "--data", self._data.name],
+                    [*command, "--data", self._data.name, "--workers", "1"],
                     env=environ,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
