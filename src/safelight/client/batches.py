@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -12,10 +13,11 @@ from urllib.parse import quote
 import httpx
 
 from safelight.client.answers import BatchGrant, BatchStatus, Grant
-from safelight.client.errors import AnotherFile, Refused, TookTooLong
+from safelight.client.errors import AnotherFile, ClientError, Refused, TookTooLong
 from safelight.client.http import ATTEMPTS, LONGEST_PAUSE, Http, end_of, remaining, retry_after
 from safelight.client.jobs import Job
-from safelight.client.parts import Counter, Progress
+from safelight.client.parts import Counter, Progress, keep_open
+from safelight.model import JobState
 from safelight.threads import side_by_side
 
 if TYPE_CHECKING:
@@ -26,6 +28,10 @@ AT_ONCE: Final = 4
 
 PAGE: Final = 100
 """So many jobs are asked for at once: the most that there may be."""
+
+SIGN_WITHIN: Final = 1200.0
+"""Seconds within which the job of every file in parts that waits for its turn gives a sign of life. One that gives none
+for an hour is EXPIRED."""
 
 Transfer = Callable[[Grant, Path, Progress | None], None]
 """Sends one file as its grant wants it."""
@@ -119,35 +125,108 @@ def send_batch(
         todo = [number for number in todo if grants[number].job_id in awaited]
         for number in set(range(len(files))).difference(todo):
             counter.at(number, sizes[number])
-
-    def send(number: int) -> None:
-        def sent(so_far: int, _size: int) -> None:
-            counter.at(number, so_far)
-
-        try:
-            _send(grants, transfer, number, files[number], sent)
-        except (AnotherFile, Refused) as error:
-            error.message = f"{files[number]}: {error.message}"
-            error.args = (error.message,)
-            raise
-
-    for _ in side_by_side(send, todo, AT_ONCE):
-        pass
+    in_parts = {number: grants[number].job_id for number in todo if grants[number].multipart is not None}
+    with _Waiting(client._http, in_parts) as waiting:  # noqa: SLF001 (see above)
+        sending = _Sending(client, transfer, files, grants, counter, waiting)
+        for _ in side_by_side(sending, todo, AT_ONCE):
+            pass
+    if sending.expired:
+        names = ", ".join(str(files[number]) for number in sorted(sending.expired))
+        raise Refused(
+            f"{names}: EXPIRED, as the time for parts is over. All other files of batch {batch.id} are sent; "
+            "send what is named here by `upload`, or the batch under another key.",
+            status=httpx.codes.CONFLICT,
+            code="not_allowed_now",
+        )
     return batch
 
 
-def _send(grants: "_Grants", transfer: Transfer, number: int, file: Path, progress: Progress) -> None:
-    """Send one file. A URL that has run out by its turn is asked for again."""
-    for attempt in range(1, ATTEMPTS + 1):
-        grant = grants[number]
+class _Sending:
+    """What is done with each file, by its number. Files whose jobs are EXPIRED and take no parts are left aside."""
+
+    def __init__(
+        self,
+        client: "Client",
+        transfer: Transfer,
+        files: Sequence[Path],
+        grants: "_Grants",
+        counter: Counter,
+        waiting: "_Waiting",
+    ) -> None:
+        self._client = client
+        self._transfer = transfer
+        self._files = files
+        self._grants = grants
+        self._counter = counter
+        self._waiting = waiting
+        self.expired: list[int] = []
+
+    def __call__(self, number: int) -> None:
+        self._waiting.no_more(number)
         try:
-            transfer(grant, file, progress)
-        except Refused as error:
-            if error.status != httpx.codes.FORBIDDEN or attempt == ATTEMPTS:
-                raise
-            grants.renew(number, grant)
-        else:
-            return
+            self._send(number)
+        except (AnotherFile, Refused) as error:
+            if self._too_late(number, error):
+                self.expired.append(number)
+                return
+            error.message = f"{self._files[number]}: {error.message}"
+            error.args = (error.message,)
+            raise
+
+    def _send(self, number: int) -> None:
+        """Send one file. A URL that has run out by its turn is asked for again."""
+        for attempt in range(1, ATTEMPTS + 1):
+            grant = self._grants[number]
+            try:
+                self._transfer(grant, self._files[number], lambda sent, _size: self._counter.at(number, sent))
+            except Refused as error:
+                if error.status != httpx.codes.FORBIDDEN or attempt == ATTEMPTS:
+                    raise
+                self._grants.renew(number, grant)
+            else:
+                return
+
+    def _too_late(self, number: int, error: ClientError) -> bool:
+        """Whether nothing will ever come of the file's job: one in parts, unlike others, takes nothing once EXPIRED."""
+        grant = self._grants[number]
+        if grant.multipart is None or error.code != "not_allowed_now":
+            return False
+        return self._client.job(grant.job_id).status.status is JobState.EXPIRED
+
+
+class _Waiting:
+    """Keeps the jobs open, each of them for a day at most, whose files go in parts and wait for their turn."""
+
+    def __init__(self, http: Http, jobs: dict[int, str]) -> None:
+        self._http = http
+        self._jobs = jobs
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_open, name="signs of life", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def no_more(self, number: int) -> None:
+        """It is the turn of the file of this number: what sends it shows that it is alive."""
+        with self._lock:
+            self._jobs.pop(number, None)
+
+    def _keep_open(self) -> None:
+        # One after the other, evenly: many at once would use up what a caller may ask for in a minute.
+        while (waiting := len(self._jobs)) and not self._over.wait(SIGN_WITHIN / waiting):
+            with self._lock:
+                if not self._jobs:
+                    return
+                number = next(iter(self._jobs))
+                job_id = self._jobs[number] = self._jobs.pop(number)  # the last in line now
+            with suppress(ClientError):  # what is wrong with a job is told when it is its file's turn
+                keep_open(self._http, job_id)
 
 
 class _Grants:

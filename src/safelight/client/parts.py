@@ -13,7 +13,7 @@ import httpx
 
 from safelight.client.answers import PartLink, Parts
 from safelight.client.errors import AnotherFile, Refused
-from safelight.client.http import ATTEMPTS, Http
+from safelight.client.http import ATTEMPTS, LOOK, Http
 from safelight.threads import side_by_side
 
 Progress = Callable[[int, int], None]
@@ -32,7 +32,7 @@ def send_parts(http: Http, job_id: str, path: Path, progress: Progress | None = 
     """Send what is missing of a file, and complete it. Raise Refused, Unreachable, AnotherFile."""
     size = path.stat().st_size
     counter = Counter(size, progress)
-    base = f"/uploads/{quote(job_id, safe='')}"
+    base = _address(job_id)
     etags: dict[int, str] = {}
     start: int | None = 1
     while start is not None:
@@ -41,6 +41,11 @@ def send_parts(http: Http, job_id: str, path: Path, progress: Progress | None = 
         raise AnotherFile
     named = [{"partNumber": number, "etag": etag} for number, etag in sorted(etags.items())]
     http.call("POST", f"{base}/complete", partial(dict, json={"parts": named}))
+
+
+def keep_open(http: Http, job_id: str) -> None:
+    """Show that the file of a job will still be sent, and send none of it. Raise Refused, Unreachable, TookTooLong."""
+    http.call("GET", f"{_address(job_id)}/parts?from=1&limit=1", within=LOOK)
 
 
 class Counter:
@@ -58,6 +63,10 @@ class Counter:
             self.counted[number] = sent
             if self._progress is not None:
                 self._progress(sum(self.counted.values()), self._size)
+
+
+def _address(job_id: str) -> str:
+    return f"/uploads/{quote(job_id, safe='')}"
 
 
 def _send_page(

@@ -122,6 +122,10 @@ class Client:
         ends the call. The same files, recipe and metadata under the same `idempotency_key` are the same batch for a
         day: what has arrived of it is not sent again.
 
+        Jobs of files in parts are kept open meanwhile, for a day at most. One that is EXPIRED, since the day is over or
+        a call was cut off an hour before, takes nothing more: all other files are sent, and Refused
+        (`not_allowed_now`) names those that are left, to be sent by `upload`, or with the batch under another key.
+
         Raise EmptyFile, Refused, Unreachable, AnotherFile.
         """
         files = [Path(path) for path in paths]

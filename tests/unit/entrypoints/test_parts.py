@@ -1,6 +1,7 @@
 """The promises of uploads in parts, through the API on ports in memory."""
 
 import hashlib
+import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,9 @@ from tests.unit.entrypoints.test_api import assert_problem, client
 from tests.unit.pipeline import ME, Pipeline
 
 from safelight import Client, testing
-from safelight.client import Refused
+from safelight.client import Refused, batches
 from safelight.entrypoints.lambdas.sweeper import open_too_long
-from safelight.model import DAY, HOUR, JobState
+from safelight.model import DAY, HOUR, MINUTE, JobState
 from safelight.ports import BlobInfo
 from safelight.uploads import MULTIPART_FROM, PART_SIZE
 
@@ -347,3 +348,103 @@ def test_an_expired_upload_begins_anew_under_its_key(
         assert safelight.job(jobs[-1]).status.status == "COMPLETED"
         assert safelight.upload(large, idempotency_key="late").id == jobs[-1]
     assert len(set(jobs)) == len(api.get("/jobs").json()["items"]) == 3
+
+
+class Slow(Everything):
+    """A line on which every file in parts takes forty minutes."""
+
+    def __init__(self, pipeline: Pipeline, api: httpx.Client, waiting: int) -> None:
+        super().__init__(pipeline, api)
+        self._waiting = waiting
+        self._asked = threading.Condition()
+        self._alive: set[str] = set()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request; with the last of a file, let time pass, and whoever waits be heard of."""
+        if request.url.params.get("limit") == "1":
+            with self._asked:
+                answer = super().handle_request(request)
+                self._alive.add(request.url.path)
+                self._asked.notify_all()
+                return answer
+        answer = super().handle_request(request)
+        if request.url.path.endswith("/complete"):
+            with self._asked:
+                self._pipeline.clock.advance(40 * MINUTE)
+                self._alive.clear()
+                assert self._asked.wait_for(lambda: len(self._alive) == self._waiting, 20), "no sign of life"
+                self._waiting = max(0, self._waiting - 1)
+                self._pipeline.sweeper.sweep()
+        return answer
+
+
+def test_files_in_parts_whose_turn_comes_late(
+    pipeline: Pipeline, api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their jobs stay open until it has come, though all were made with the first, more than an hour ago."""
+    monkeypatch.setattr(batches, "AT_ONCE", 1)
+    monkeypatch.setattr(batches, "SIGN_WITHIN", 0.05)
+    files = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for file in files:
+        file.write_bytes(CONTENT)
+    with Client("http://api.example", transport=Slow(pipeline, api, waiting=2)) as safelight:
+        batch = safelight.upload_batch(files)
+    pipeline.work()
+    assert [job["status"] for job in api.get(f"/batches/{batch.id}").json()["items"]] == ["COMPLETED"] * 3
+
+
+def test_files_in_parts_whose_turn_comes_too_late(
+    pipeline: Pipeline, api: httpx.Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are named with what to do, each time the batch is asked for, and everything else is sent."""
+    monkeypatch.setattr(batches, "AT_ONCE", 1)
+    files = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for file in files:
+        file.write_bytes(CONTENT)
+
+    def upload(line: Everything) -> Refused:
+        with Client("http://api.example", transport=line) as safelight, pytest.raises(Refused) as told:
+            safelight.upload_batch(files, idempotency_key="late")
+        return told.value
+
+    assert upload(Everything(pipeline, api, arrive=3)).message.startswith(f"{files[1]}: ")
+    cut = api.get("/jobs?status=PENDING").json()["items"]
+    jobs = {each["source"]["filename"]: each["jobId"] for each in cut}
+    pipeline.clock.advance(HOUR)
+    pipeline.sweeper.sweep()
+    page(api, jobs["2.jpg"])
+    pipeline.clock.advance(HOUR / 2)
+    pipeline.sweeper.sweep()
+    line = Everything(pipeline, api)
+    for sent in (3, 0):
+        before = line.left
+        told = upload(line)
+        assert (told.status, told.code) == (409, "not_allowed_now")
+        assert told.message.startswith(f"{files[1]}: EXPIRED")
+        assert "by `upload`, or the batch under another key" in told.message
+        assert before - line.left == sent
+    pipeline.work()
+    states = {name: api.get(f"/jobs/{job_id}").json()["status"] for name, job_id in jobs.items()}
+    assert states == {"0.jpg": "COMPLETED", "1.jpg": "EXPIRED", "2.jpg": "COMPLETED"}
+
+
+def test_a_file_in_parts_whose_job_was_canceled(
+    pipeline: Pipeline, api: httpx.Client, tmp_path: Path
+) -> None:
+    """It ends the call like any other file that is refused: its time is not what is over."""
+
+    class Canceling(Everything):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            answer = super().handle_request(request)
+            if request.url.path == "/batches" and answer.is_success:
+                api.post(f"/jobs/{answer.json()['jobs'][0]['jobId']}/cancel").raise_for_status()
+            return answer
+
+    large = tmp_path / "large.jpg"
+    large.write_bytes(CONTENT)
+    with (
+        Client("http://api.example", transport=Canceling(pipeline, api)) as safelight,
+        pytest.raises(Refused, match=r"large\.jpg: The job is CANCELED") as told,
+    ):
+        safelight.upload_batch([large])
+    assert told.value.code == "not_allowed_now"
