@@ -237,27 +237,39 @@ class _Grants:
         self._asking = {"json": declared, "headers": {"Idempotency-Key": key}}
         self._count = len(declared["files"])
         self._lock = threading.Lock()
-        self._grants: tuple[Grant, ...] = ()
-        self.batch_id, self.asked_before = self._ask()
+        made, self.asked_before = self._ask()
+        self.batch_id = made.batch_id
+        self._grants = made.jobs
 
     def __getitem__(self, number: int) -> Grant:
         return self._grants[number]
 
     def renew(self, number: int, old: Grant) -> None:
-        """Have all URLs signed anew, unless another file has had that done since `old` was taken."""
+        """Have all URLs signed anew, unless another file has had that done since `old` was taken. Raise Refused if the
+        key stands for another batch by now."""
         with self._lock:
-            if self._grants[number] is old:
-                self._ask()
+            if self._grants[number] is not old:
+                return
+            made, _ = self._ask()
+            if made.batch_id != self.batch_id:
+                raise _key_is_of_another(
+                    f"The URLs of batch {self.batch_id} can not be signed anew: its key was for a day, and is that of "
+                    f"a new batch now, {made.batch_id}. Send what has not arrived under another key."
+                )
+            self._grants = made.jobs
 
-    def _ask(self) -> tuple[str, bool]:
+    def _ask(self) -> tuple[BatchGrant, bool]:
+        """What was granted, and whether it was granted before under this key."""
         response = self._http.call("POST", "/batches", lambda: self._asking)
         made = self._http.decode(BatchGrant, response)
         if len(made.jobs) != self._count:
-            raise Refused(
+            raise _key_is_of_another(
                 f"A job of batch {made.batch_id} was erased meanwhile, so which file is whose can not be told; "
-                "send the files under another key.",
-                status=response.status_code,
-                code="idempotency_key_reused",
+                "send the files under another key."
             )
-        self._grants = made.jobs
-        return made.batch_id, "idempotent-replayed" in response.headers
+        return made, "idempotent-replayed" in response.headers
+
+
+def _key_is_of_another(message: str) -> Refused:
+    """The error for an answer, good as such, that is not about the batch that was asked for."""
+    return Refused(message, status=httpx.codes.OK, code="idempotency_key_reused")

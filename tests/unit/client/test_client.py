@@ -648,6 +648,29 @@ def test_a_batch_that_lost_a_job(photo: Path) -> None:
     assert len(script.seen) == 1
 
 
+def test_a_batch_whose_key_is_of_another_by_now(photo: Path) -> None:
+    """A day after the first request its URLs can not be had anew: that is told, and no file goes to another batch."""
+    script = Script(
+        {
+            "POST /batches": [
+                httpx.Response(200, json=BATCH_GRANT, headers={"idempotent-replayed": "true"}),
+                *[httpx.Response(200, json=BATCH_GRANT | {"batchId": "c"}) for _ in range(2)],
+            ],
+            "GET /batches/b": awaiting("j", "k"),
+            "PUT /files": httpx.Response(403, text="<Code>AccessDenied</Code>"),
+        }
+    )
+    with script.client() as client, pytest.raises(Refused, match=r"batch b .*new batch now, c\.") as told:
+        client.upload_batch([photo, photo], idempotency_key="k")
+    assert told.value.code == "idempotency_key_reused"
+
+
+def awaiting(*job_ids: str) -> httpx.Response:
+    """A batch with these jobs, whose files are still to come."""
+    items = [{"jobId": job_id, "status": "PENDING", "stage": "awaiting_upload"} for job_id in job_ids]
+    return httpx.Response(200, json=json.loads(batch(False, PENDING=len(items)).content) | {"items": items})
+
+
 def test_nothing_to_save(tmp_path: Path) -> None:
     """A job that failed has nothing to save: its sentence and its code are told."""
     failed = job("FAILED", error={"code": "truncated", "message": "A part is missing."})
