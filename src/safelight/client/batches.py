@@ -235,10 +235,14 @@ class _Grants:
     def __init__(self, http: Http, declared: dict[str, Any], key: str) -> None:
         self._http = http
         self._asking = {"json": declared, "headers": {"Idempotency-Key": key}}
-        self._count = len(declared["files"])
         self._lock = threading.Lock()
         made, self.asked_before = self._ask()
         self.batch_id = made.batch_id
+        if len(made.jobs) != len(declared["files"]):
+            raise _key_is_of_another(
+                f"A job of batch {made.batch_id} was erased meanwhile, so which file is whose can not be told; "
+                "send the files under another key."
+            )
         self._grants = made.jobs
 
     def __getitem__(self, number: int) -> Grant:
@@ -246,7 +250,7 @@ class _Grants:
 
     def renew(self, number: int, old: Grant) -> None:
         """Have all URLs signed anew, unless another file has had that done since `old` was taken. Raise Refused if the
-        key stands for another batch by now."""
+        key stands for another batch by now, or if the job of this file was erased."""
         with self._lock:
             if self._grants[number] is not old:
                 return
@@ -256,18 +260,19 @@ class _Grants:
                     f"The URLs of batch {self.batch_id} can not be signed anew: its key was for a day, and is that of "
                     f"a new batch now, {made.batch_id}. Send what has not arrived under another key."
                 )
-            self._grants = made.jobs
+            anew = {grant.job_id: grant for grant in made.jobs}
+            self._grants = tuple(anew.get(grant.job_id, grant) for grant in self._grants)
+            if old.job_id not in anew:
+                raise Refused(
+                    f"Its job {old.job_id} was erased meanwhile; send the file on its own.",
+                    status=httpx.codes.NOT_FOUND,
+                    code="job_not_found",
+                )
 
     def _ask(self) -> tuple[BatchGrant, bool]:
         """What was granted, and whether it was granted before under this key."""
         response = self._http.call("POST", "/batches", lambda: self._asking)
-        made = self._http.decode(BatchGrant, response)
-        if len(made.jobs) != self._count:
-            raise _key_is_of_another(
-                f"A job of batch {made.batch_id} was erased meanwhile, so which file is whose can not be told; "
-                "send the files under another key."
-            )
-        return made, "idempotent-replayed" in response.headers
+        return self._http.decode(BatchGrant, response), "idempotent-replayed" in response.headers
 
 
 def _key_is_of_another(message: str) -> Refused:

@@ -671,6 +671,32 @@ def awaiting(*job_ids: str) -> httpx.Response:
     return httpx.Response(200, json=json.loads(batch(False, PENDING=len(items)).content) | {"items": items})
 
 
+@pytest.mark.parametrize("left", ["j", "k"])
+def test_a_batch_that_loses_a_job_on_the_way(photo: Path, left: str) -> None:
+    """Whose URL is whose is told by the jobs' ids: one that was sent may be gone, and only one that was not ends it."""
+    first = [GRANT | {"jobId": name, "uploadUrl": f"{API}/files/{name}"} for name in ("j", "k")]
+    again = [GRANT | {"jobId": left, "uploadUrl": f"{API}/files/again/{left}"}]
+    script = Script(
+        {
+            "POST /batches": [
+                httpx.Response(200, json={"batchId": "b", "jobs": jobs}) for jobs in (first, again)
+            ],
+            "PUT /files/again": httpx.Response(200),
+            "PUT /files/j": httpx.Response(200),
+            "PUT /files/k": httpx.Response(403, text="<Code>AccessDenied</Code>"),
+        }
+    )
+    with script.client() as client:
+        if left == "k":
+            client.upload_batch([photo, photo])
+        else:
+            with pytest.raises(Refused, match=r"a\.jpg: Its job k was erased") as told:
+                client.upload_batch([photo, photo])
+            assert (told.value.status, told.value.code) == (404, "job_not_found")
+    again_sent = [request.url.path for request in script.seen if "/again/" in request.url.path]
+    assert again_sent == (["/files/again/k"] if left == "k" else [])
+
+
 def test_nothing_to_save(tmp_path: Path) -> None:
     """A job that failed has nothing to save: its sentence and its code are told."""
     failed = job("FAILED", error={"code": "truncated", "message": "A part is missing."})
