@@ -10,7 +10,8 @@ Result = TypeVar("Result")
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """Do the work on all items, several at once; give results as they come. An exception ends it all.
+    """Do the work on all items, several at once; give results as they come. An exception ends it all: no other item is
+    begun, and the first one is raised when those in hand are done with.
 
     The threads are daemons: Ctrl-C does not wait for a server's answer. Whoever stops asking for results stops them,
     each after the item that it has in hand.
@@ -29,15 +30,22 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], threads:
             except queue.Empty:
                 return
             except BaseException as error:
+                stopped.set()
                 done.put(error)
                 return
 
-    for number in range(min(threads, count)):
-        threading.Thread(target=run, name=f"work {number}", daemon=True).start()
+    working = [
+        threading.Thread(target=run, name=f"work {number}", daemon=True)
+        for number in range(min(threads, count))
+    ]
+    for thread in working:
+        thread.start()
     try:
         for _ in range(count):
             result = done.get()
             if isinstance(result, BaseException):
+                for thread in working:
+                    thread.join()
                 raise result
             yield result
     finally:

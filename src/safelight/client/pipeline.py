@@ -119,8 +119,8 @@ class Client:
 
         They are asked for in one call, all or none, and each is sent as `upload` sends it; URLs that run out before a
         file's turn are asked for anew. `progress` counts the bytes of all files together. A file that can not be sent
-        ends the call. The same files, recipe and metadata under the same `idempotency_key` are the same batch for a
-        day: what has arrived of it is not sent again.
+        ends the call, once those that are on their way have come to their end. The same files, recipe and metadata
+        under the same `idempotency_key` are the same batch for a day: what has arrived of it is not sent again.
 
         Jobs of files in parts are kept open meanwhile, for a day at most. One that is EXPIRED, since the day is over or
         a call was cut off an hour before, takes nothing more: all other files are sent, and Refused
