@@ -174,13 +174,14 @@ class _Sending:
             raise
 
     def _send(self, number: int) -> None:
-        """Send one file. A URL that has run out by its turn is asked for again."""
+        """Send one file. A URL that has run out by its turn is asked for again; what sends parts does so by itself."""
         for attempt in range(1, ATTEMPTS + 1):
             grant = self._grants[number]
             try:
                 self._transfer(grant, self._files[number], lambda sent, _size: self._counter.at(number, sent))
             except Refused as error:
-                if error.status != httpx.codes.FORBIDDEN or attempt == ATTEMPTS:
+                ran_out = error.status == httpx.codes.FORBIDDEN and grant.multipart is None
+                if not ran_out or attempt == ATTEMPTS:
                     raise
                 self._grants.renew(number, grant)
             else:

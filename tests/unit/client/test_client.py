@@ -637,6 +637,21 @@ def test_a_batch_whose_urls_stay_refused(photo: Path) -> None:
     assert 2 <= len(asked) <= 1 + 2 * (http.ATTEMPTS - 1)
 
 
+def test_a_batch_whose_key_may_not_send_parts(photo: Path) -> None:
+    """A refusal of the API is told at once: no URL has run out, and none is asked for again."""
+    in_parts = GRANT | {"multipart": {"partSize": 8, "parts": 2}}
+    script = Script(
+        {
+            "POST /batches": httpx.Response(200, json={"batchId": "b", "jobs": [in_parts]}),
+            "GET /uploads/j/parts": problem(403, "scope_missing", "It needs upload."),
+        }
+    )
+    with script.client() as client, pytest.raises(Refused, match=r"a\.jpg: It needs upload") as told:
+        client.upload_batch([photo])
+    assert told.value.code == "scope_missing"
+    assert [request.url.path for request in script.seen] == ["/batches", "/uploads/j/parts"]
+
+
 def test_a_batch_that_lost_a_job(photo: Path) -> None:
     """Which URL is whose can not be told any more, so nothing is sent to any."""
     left = BATCH_GRANT | {"jobs": [GRANT]}
