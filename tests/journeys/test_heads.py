@@ -39,6 +39,24 @@ def test_head_is_get_without_content(http: httpx.Client, path: str, status: int)
         assert (again.status_code, again.headers["etag"]) == (304, head.headers["etag"])
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/health", "GET, HEAD, OPTIONS"),
+        ("PUT", "/jobs/x", "DELETE, GET, HEAD, OPTIONS"),
+        ("OPTIONS", "/jobs/x", "DELETE, GET, HEAD, OPTIONS"),
+        ("GET", "/uploads", "OPTIONS, POST"),
+        ("HEAD", "/uploads", "OPTIONS, POST"),
+        ("OPTIONS", "/uploads", "OPTIONS, POST"),
+    ],
+)
+def test_head_is_named_where_it_is_taken(http: httpx.Client, method: str, path: str, allowed: str) -> None:
+    """Beside GET, and nowhere else, by a refusal and by OPTIONS."""
+    answer = http.request(method, path)
+    assert answer.status_code == (204 if method == "OPTIONS" else 405)
+    assert sorted(answer.headers["allow"].split(", ")) == allowed.split(", ")
+
+
 def test_head_of_an_event_stream(http: httpx.Client) -> None:
     """It ends at once, though the job goes on, and the connection is good for more."""
     job_id = http.post("/uploads").json()["jobId"]

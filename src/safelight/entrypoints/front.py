@@ -68,7 +68,11 @@ class Front:
     def __init__(self, system: bootstrap.OnOneMachine, url: str) -> None:
         self._changes = LiveChanges(system.changes())
         self._api = create_app(
-            system.service, drawing=system.previews, changes=self._changes, health=system.health
+            system.service,
+            drawing=system.previews,
+            changes=self._changes,
+            health=system.health,
+            heads=True,
         )
         self._storage = system.storage_app()
         self._storage_paths = system.storage_paths

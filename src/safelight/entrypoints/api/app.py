@@ -56,14 +56,15 @@ def create_app(
     health: Health | None = None,
     principal: Principal | None = None,
     streaming: bool = True,
+    heads: bool = False,
 ) -> Litestar:
     """The API on a service.
 
     `drawing` draws previews; without it the service's own renderer does. `changes` wakes event streams; without it
     they look every second. `health` asks the parts; without it the ports are asked. `principal` says who calls; without
     it the settings say how that is known. `streaming=False` is for hosts that can not keep an answer open: an event
-    stream tells the state now and ends, and the client comes back by itself. Raise ConfigurationError for settings by
-    which no caller can be known.
+    stream tells the state now and ends, and the client comes back by itself. `heads` is for hosts that answer HEAD in
+    front of it, so that `Allow` names it. Raise ConfigurationError for settings by which no caller can be known.
     """
     principal = principal or auth.principal_of(service)
     context = Context(
@@ -85,7 +86,7 @@ def create_app(
             HTTPException: problems.refuse_http,
             Exception: problems.fault,
         },
-        before_send=[AnswerHeaders(service.settings.cors_origins)],
+        before_send=[AnswerHeaders(service.settings.cors_origins, heads=heads)],
         request_max_body_size=MAX_BODY,
         openapi_config=None,  # described in `openapi`, from the same structs that are read and sent
         logging_config=None,  # logging belongs to whoever runs the application

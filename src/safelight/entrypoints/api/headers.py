@@ -54,7 +54,9 @@ def request_id(scope: Scope) -> str:
 class AnswerHeaders:
     """Adds to every answer what all of them carry. Runs for each of them, so it only appends ready-made bytes."""
 
-    def __init__(self, cors_origins: tuple[str, ...]) -> None:
+    def __init__(self, cors_origins: tuple[str, ...], *, heads: bool = False) -> None:
+        """`heads` says that HEAD is taken wherever GET is."""
+        self._heads = heads
         self._every_origin = "*" in cors_origins
         self._origins = frozenset(origin.rstrip("/").encode() for origin in cors_origins)
         self._constant = [
@@ -83,8 +85,11 @@ class AnswerHeaders:
             origin = header(scope, b"origin")
             if origin in self._origins:
                 headers.append((b"access-control-allow-origin", origin))
-        if scope.get("method") == "OPTIONS":
+        asked = scope.get("method") == "OPTIONS"
+        if asked:
             headers = [*_with_true_allow(headers, scope), *self._preflight]
+        if self._heads and (asked or message["status"] == 405):
+            headers = [_with_head(header) for header in headers]
         message["headers"] = headers
 
 
@@ -114,3 +119,12 @@ def _with_true_allow(headers: list[tuple[bytes, bytes]], scope: Scope) -> list[t
     }
     others = [header for header in headers if header[0] != b"allow"]
     return [*others, (b"allow", ", ".join(sorted(methods)).encode())] if methods else headers
+
+
+def _with_head(header: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    """The header, with HEAD beside GET if it says which methods are allowed."""
+    name, value = header
+    methods = value.decode().split(", ")
+    if name.lower() != b"allow" or "GET" not in methods or "HEAD" in methods:
+        return header
+    return name, ", ".join(sorted([*methods, "HEAD"])).encode()
