@@ -58,7 +58,7 @@ class TookTooLong(ClientError):
 
 
 class AnotherFile(ClientError):
-    """The file is not as large as the one that was announced, so its upload can not go on; send it anew."""
+    """The file is not the one that was announced, or that the job has; send it anew."""
 
     code = "another_file"
 
