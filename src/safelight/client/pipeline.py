@@ -79,8 +79,8 @@ class Client:
         With `dedupe`, a job that has made the same of the same bytes stands for this one, and nothing is sent.
         Size and SHA-256 are declared beforehand, so that what arrives damaged is refused. A file of more than 16 MB
         goes in parts, several at once, if the server takes them. The same file, recipe and metadata under the same
-        `idempotency_key` are the same job for a day: what has arrived of it is not sent again. A job whose time for
-        parts ran out (EXPIRED) is no such job: another one takes its place.
+        `idempotency_key` are the same job for a day from the first request: what has arrived of it is not sent again. A
+        job whose time for parts ran out (EXPIRED) is no such job: another one takes its place.
 
         Raise EmptyFile, Refused, Unreachable, AnotherFile.
         """
@@ -120,7 +120,8 @@ class Client:
         They are asked for in one call, all or none, and each is sent as `upload` sends it; URLs that run out before a
         file's turn are asked for anew. `progress` counts the bytes of all files together. A file that can not be sent
         ends the call, once those that are on their way have come to their end. The same files, recipe and metadata
-        under the same `idempotency_key` are the same batch for a day: what has arrived of it is not sent again.
+        under the same `idempotency_key` are the same batch for a day from the first request: what has arrived of it is
+        not sent again.
 
         Jobs of files in parts are kept open meanwhile, for a day at most. One that is EXPIRED, since the day is over or
         a call was cut off an hour before, takes nothing more: all other files are sent, and Refused
