@@ -83,7 +83,7 @@ def watch(
 
     A file is taken when two looks in a row find it unchanged. What was done is remembered in `--out`, so a restart does
     nothing twice. A file that changes is done anew, and every file if the recipe is another one: by its name, or by the
-    content of its file.
+    content of its file. What was done before recipes were remembered, too, counts for every recipe.
 
     Parameters
     ----------
