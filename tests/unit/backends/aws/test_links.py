@@ -3,15 +3,18 @@
 import base64
 import json
 from datetime import UTC, datetime
+from itertools import product
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 from botocore import auth
+from botocore.credentials import ReadOnlyCredentials
 
 from safelight.backends.aws.border import Clients
 from safelight.backends.aws.keys import Buckets
 from safelight.backends.aws.links import S3Links
 from safelight.errors import InvalidRequest
+from safelight.model import content_disposition
 from safelight.ports import LINKS_SIGNED_EVERY, UploadGrant
 from safelight.testing import Clock
 
@@ -143,26 +146,84 @@ def test_a_download_has_a_name_and_a_type() -> None:
     assert "filename*=UTF-8''%E5%86%99%E7%9C%9F%201.jpg" in parameters["response-content-disposition"]
 
 
-def test_the_signature_is_botocores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """At a moment that is now, botocore signs the very same."""
+KEYS = (
+    "processed/a",
+    "processed/uploads/5d1c/9a0b/main.jpg",
+    "processed/a b+c/ü",
+    "processed/100%/%20/%",
+    "processed/写真/😀.webp",
+    "processed/-_.~!*'()",
+    "processed/?&=#;:@$,",
+    'processed/"<>\\^`{|}[]',
+    "processed/...",
+    "processed/\t\n\x7f",
+)
+
+
+@pytest.mark.parametrize(
+    ("region", "token", "endpoint"),
+    [
+        ("us-east-1", "", ""),
+        ("ap-south-1", "token/+=", ""),
+        ("us-east-1", "token/+=", "http://127.0.0.1:4566"),
+        ("ap-south-1", "", "http://[::1]:80/s3"),
+        ("ap-south-1", "token/+=", "https://S3.Example.com"),
+    ],
+)
+def test_the_url_is_botocores(
+    monkeypatch: pytest.MonkeyPatch, region: str, token: str, endpoint: str
+) -> None:
+    """At a moment that is now, botocore signs the very same, whatever stands in a key, and wherever buckets are."""
     at = 1800.0 * 1_000_000
     monkeypatch.setattr(auth, "get_current_datetime", lambda: datetime.fromtimestamp(at, UTC))
+    for variable, value in (("AWS_SESSION_TOKEN", token), ("AWS_ENDPOINT_URL", endpoint)):
+        if value:
+            monkeypatch.setenv(variable, value)
+        else:
+            monkeypatch.delenv(variable, raising=False)
+    clients = Clients(region)
+    for bucket, key in product(("our-processed", "our.processed"), KEYS):
+        name = key.rpartition("/")[2]
+        ours = S3Links(clients, Buckets("u", bucket), clock=Clock(at)).download(
+            key, filename=name, content_type="image/jpeg", inline=True
+        )
+        theirs = clients.get("s3").generate_presigned_url(
+            "get_object",
+            Params={
+                "Bucket": bucket,
+                "Key": key,
+                "ResponseContentDisposition": content_disposition(name, inline=True),
+                "ResponseContentType": "image/jpeg",
+            },
+            ExpiresIn=5400,
+        )
+        assert ours == theirs
+
+
+def test_one_bucket_is_not_taken_for_the_other() -> None:
+    """What was asked about one bucket is not said of the next."""
+    both = links()
+    for key in ("processed/a", "uploads/a", "processed/b"):
+        url = urlsplit(both.download(key, filename="a.jpg", content_type="image/jpeg"))
+        assert url.netloc == f"our-{key.partition('/')[0]}.s3.ap-south-1.amazonaws.com"
+
+
+def test_other_credentials_sign_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a role end: a URL that they signed would, too."""
     clients = Clients("ap-south-1")
-    ours = S3Links(clients, Buckets("u", "our-processed"), clock=Clock(at)).download(
-        "processed/a b+c/ü", filename='a "b".jpg', content_type="image/jpeg"
-    )
-    theirs = clients.get("s3").generate_presigned_url(
-        "get_object",
-        Params={
-            "Bucket": "our-processed",
-            "Key": "processed/a b+c/ü",
-            "ResponseContentDisposition": query(ours)["response-content-disposition"],
-            "ResponseContentType": "image/jpeg",
-        },
-        ExpiresIn=5400,
-    )
-    assert urlsplit(ours)[:3] == urlsplit(theirs)[:3]
-    assert query(ours) == query(theirs)
+    links = S3Links(clients, Buckets("u", "p"), clock=Clock())
+    urls = []
+    for key in ("AKIDONE", "AKIDTWO"):
+        monkeypatch.setattr(clients, "credentials", lambda key=key: ReadOnlyCredentials(key, "secret", None))
+        urls.append(query(links.download("processed/a", filename="a.jpg", content_type="image/jpeg")))
+    assert [url["X-Amz-Credential"].partition("/")[0] for url in urls] == ["AKIDONE", "AKIDTWO"]
+    assert urls[0]["X-Amz-Signature"] != urls[1]["X-Amz-Signature"]
+
+
+def test_a_key_that_is_no_unicode_is_not_signed() -> None:
+    """It can be nobody's."""
+    with pytest.raises(InvalidRequest):
+        links().download("processed/\ud800", filename="a.jpg", content_type="image/jpeg")
 
 
 def test_a_download_is_good_for_as_long_as_is_set() -> None:
