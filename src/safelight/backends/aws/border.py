@@ -94,7 +94,10 @@ class Clients:
                 "request_checksum_calculation": "when_required",
                 "response_checksum_validation": "when_required",
             }
+        session = self._open_session()
         config = Config(
+            # Its own, said once: left to itself botocore puts a longer one together twice for every request.
+            user_agent=session.user_agent(),
             retries={"mode": "adaptive", "total_max_attempts": 5},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS[service],
@@ -103,7 +106,7 @@ class Clients:
             **options,
         )
         with border(service):
-            return self._open_session().create_client(service, region_name=self._region, config=config)
+            return session.create_client(service, region_name=self._region, config=config)
 
 
 @contextmanager

@@ -1,6 +1,11 @@
 """What AWS says, in our words; and what a client is made of."""
 
+from collections.abc import Callable
+from typing import Any
+
+import botocore
 import pytest
+from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ConnectTimeoutError
 from tests.support.servers import free_port
 from tests.unit.backends.aws.fake import error
@@ -95,6 +100,40 @@ def test_clients_do_not_wait_for_ever(service: str) -> None:
     assert config.retries == {"mode": "adaptive", "total_max_attempts": 5}
     assert (config.connect_timeout, config.read_timeout) == (3, READ_SECONDS[service])
     assert config.tcp_keepalive
+
+
+@pytest.mark.usefixtures("credentials")
+@pytest.mark.parametrize("service", sorted(READ_SECONDS))
+def test_requests_say_which_botocore_makes_them(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And for which environment: it is what an operator finds in CloudTrail."""
+    monkeypatch.setenv("AWS_EXECUTION_ENV", "AWS_Lambda_python3.12")
+    client = Clients("eu-west-1").get(service)
+    agents: list[str] = []
+
+    def sent(request: AWSRequest, **_: object) -> None:
+        agents.append(request.headers["User-Agent"].decode())
+        raise NotSentError
+
+    client.meta.events.register(f"before-send.{service}", sent)
+    with pytest.raises(NotSentError):
+        _A_CALL[service](client)
+    [agent] = agents
+    assert agent.startswith(f"Botocore/{botocore.__version__} Python/")
+    assert " exec-env/AWS_Lambda_python3.12" in agent
+
+
+class NotSentError(Exception):
+    """The request was made, and that is enough."""
+
+
+_A_CALL: dict[str, Callable[[Any], object]] = {
+    "dynamodb": lambda client: client.get_item(TableName="jobs", Key={"jobId": {"S": "j"}}),
+    "s3": lambda client: client.head_object(Bucket="our-uploads", Key="uploads/a"),
+    "sns": lambda client: client.publish(TopicArn="arn:aws:sns:eu-west-1:1:t", Message="a"),
+    "sqs": lambda client: client.send_message(
+        QueueUrl="https://sqs.eu-west-1.amazonaws.com/1/q", MessageBody="a"
+    ),
+}
 
 
 def test_a_long_poll_is_answered_before_the_client_gives_up() -> None:
