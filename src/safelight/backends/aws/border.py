@@ -98,6 +98,9 @@ class Clients:
         config = Config(
             # Its own, said once: left to itself botocore puts a longer one together twice for every request.
             user_agent=session.user_agent(),
+            # The other services are sent all parameters in the body and check them themselves. S3's make the address:
+            # without its upload id, the abort of an upload is the DELETE of its object.
+            parameter_validation=service == "s3",
             retries={"mode": "adaptive", "total_max_attempts": 5},
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS[service],

@@ -103,6 +103,14 @@ def test_clients_do_not_wait_for_ever(service: str) -> None:
 
 
 @pytest.mark.usefixtures("credentials")
+def test_no_request_to_s3_becomes_another() -> None:
+    """Without the upload's id this would erase the object."""
+    s3 = Clients("eu-west-1").get("s3")
+    with pytest.raises(StorageUnavailable, match="ParamValidationError"), border("s3:AbortMultipartUpload"):
+        s3.abort_multipart_upload(Bucket="our-uploads", Key="uploads/a", UploadId=None)
+
+
+@pytest.mark.usefixtures("credentials")
 @pytest.mark.parametrize("service", sorted(READ_SECONDS))
 def test_requests_say_which_botocore_makes_them(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And for which environment: it is what an operator finds in CloudTrail."""
