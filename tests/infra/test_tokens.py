@@ -53,7 +53,6 @@ def forged(text: str) -> str:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.long
 def test_a_stack_with_tokens(account: Emulated) -> None:
     """A token of the pool and of a client that is named opens it for its scopes, and a job goes its whole way; no token,
     a forged one, one for somebody else, and a key do not. What is open stays open."""
