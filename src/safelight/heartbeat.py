@@ -14,7 +14,8 @@ from safelight.ports import Ports
 log = logging.getLogger(__name__)
 
 LOOK_EVERY: Final = 0.5
-"""Seconds after which a new stage is written: stages that pass more quickly save the write."""
+"""Seconds between two looks at the stage. One that is still there at the next look is written: those that pass more
+quickly save the write."""
 
 
 class Worker(Value, frozen=True):
@@ -33,8 +34,8 @@ class Worker(Value, frozen=True):
 class Heartbeat:
     """Extends the claim of `job` every third of a lease, from a thread of its own, while the `with` block runs.
 
-    Whoever works sets `stage`; the next beat writes it. `job` is the newest state that was written. If the claim is
-    lost the beat stops; the next write of the attempt itself finds out and raises ClaimLost.
+    Whoever works sets `stage`; if it stays for a while a beat writes it. `job` is the newest state that was written.
+    If the claim is lost the beat stops; the next write of the attempt itself finds out and raises ClaimLost.
     """
 
     def __init__(self, ports: Ports, lease: float, job: Job, token: str, worker: Worker) -> None:
@@ -55,13 +56,16 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
-        beaten = time.monotonic()
+        beaten, seen = time.monotonic(), self.job.stage
         while not self._ended.wait(LOOK_EVERY):
-            if self.stage is self.job.stage and time.monotonic() - beaten < self._lease / 3:
+            stage, before = self.stage, seen
+            seen = stage
+            stays = stage is before and stage is not self.job.stage
+            if not stays and time.monotonic() - beaten < self._lease / 3:
                 continue
             beaten = time.monotonic()
             try:
-                self._beat(self.stage)
+                self._beat(stage)
             except (ClaimLost, JobNotFound):
                 return
             except SafelightError as error:

@@ -78,6 +78,24 @@ def test_a_short_job_saves_the_write(monkeypatch: pytest.MonkeyPatch) -> None:
     assert attempt.pipeline.now(attempt.job) == attempt.job
 
 
+def test_a_stage_that_passes_saves_the_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is another one at each look is over before anybody could be told of it."""
+    attempt = Attempt()
+    beating, stages = attempt.heartbeat(lease=600.0), [Stage.RENDERING, Stage.STORING] * 3
+
+    def look(_seconds: float) -> bool:
+        if stages:
+            beating.stage = stages.pop()
+            return False
+        return True
+
+    monkeypatch.setattr(beating._ended, "wait", look)
+    with beating:
+        beating._thread.join(10.0)
+    assert stages == []
+    assert attempt.pipeline.now(attempt.job) == attempt.job
+
+
 def test_a_lost_claim_ends_the_beat() -> None:
     """When another worker has the job, the beat stops by itself and writes nothing more."""
     attempt = Attempt()
