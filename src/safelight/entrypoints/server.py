@@ -39,6 +39,12 @@ START_WITHIN: Final = 60.0
 STEADY_AFTER: Final = 5.0
 """A process that lived shorter than this is not replaced at once but after a growing delay, at most 10 s."""
 
+START: Final = (
+    "import gc; gc.disable(); from safelight.entrypoints import {module}; "
+    "gc.freeze(); gc.enable(); {module}.{call}"
+)
+"""What a process does. What it loads stays: to look for garbage among it takes time, then and at every later look."""
+
 
 class Child:
     """One supervised process: started, watched, replaced."""
@@ -60,7 +66,7 @@ class Child:
         module, _, call = self._call.partition(":")
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", f"from safelight.entrypoints import {module}; {module}.{call}"],
+                [sys.executable, "-c", START.format(module=module, call=call)],
                 env=self._environ | {READY_FD: str(writer)},
                 pass_fds=(*self._passed, writer),
                 stdin=subprocess.DEVNULL,
