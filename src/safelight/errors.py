@@ -347,7 +347,7 @@ class TypeMismatch(FileError):
 
 
 class ChecksumMismatch(FileError):
-    """The file's checksum is not the declared one, so it was damaged on the way; upload it again."""
+    """The file's checksum is not the declared one, so it was damaged on the way or is another file; upload it again."""
 
     code = "checksum_mismatch"
 

@@ -72,6 +72,23 @@ def test_what_is_there_is_done_once(server: Server, http: httpx.Client, folder: 
     assert count(http) == jobs + 1
 
 
+def test_nobody_to_do_it(folder: Path) -> None:
+    """With --once, that is an end: exit code 1, and what to do about it."""
+    done = safelight("watch", folder, "--out", folder.parent / "out", "--once", "--api", "http://127.0.0.1:9")
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.endswith("No Safelight answers at http://127.0.0.1:9; start one with `safelight serve`.")
+
+
+def test_a_recipe_that_there_is_not(server: Server, http: httpx.Client, folder: Path) -> None:
+    """It is told once and ends the watch, however many files there are; nothing is remembered as done."""
+    done = once(server, folder, "--recipe", "nope")
+    assert (done.returncode, done.stdout) == (2, "")
+    [line] = done.stderr.splitlines()
+    assert "There is no recipe 'nope'" in line
+    assert len(once(server, folder).stdout.splitlines()) == 3
+
+
 def test_another_recipe_is_another_result(server: Server, folder: Path) -> None:
     """What one recipe has done the next has not; and what both have done neither does again. A file that says something
     else than before is another recipe."""

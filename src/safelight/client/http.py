@@ -56,7 +56,9 @@ class Http:
         key: str | None = None,
         patience: float | None = None,
     ) -> None:
-        if not api.startswith(("http://", "https://")):
+        if not (api or "").startswith(
+            ("http://", "https://")
+        ):  # None is what a variable gives that is not set
             meant = f"; did you mean http://{api}?" if api and "://" not in api else "."
             raise ConfigurationError(
                 f"The address of Safelight begins with http:// or https://, received {api!r}{meant}"
@@ -104,8 +106,9 @@ class Http:
                     method, self.url(url), timeout=timeout, **self._keyed(url, request())
                 )
             except httpx.TransportError as error:
-                # Waiting would only hide that nobody listens.
-                absent = isinstance(error, httpx.ConnectError) and attempt == 1 and not self._met
+                # Waiting would only hide that nobody listens, or that who does will never answer.
+                nobody = isinstance(error, httpx.ConnectError | httpx.TimeoutException)
+                absent = nobody and attempt == 1 and not self._met
                 if absent or self._given_up(host, attempt, start, end):
                     raise self.lost(url, error) from error
             else:
@@ -162,10 +165,14 @@ class Http:
                 self._met.add(response.url.netloc)
             yield response
 
-    def _open(self) -> httpx.Client:
-        """What sends requests. Raise ClientClosed."""
+    def check_open(self) -> None:
+        """Raise ClientClosed if it is."""
         if self._client.is_closed:
             raise ClientClosed
+
+    def _open(self) -> httpx.Client:
+        """What sends requests. Raise ClientClosed."""
+        self.check_open()
         return self._client
 
     def url(self, url: str) -> str:
@@ -183,6 +190,8 @@ class Http:
         whole = httpx.URL(self.url(url))
         origin = f"{whole.scheme}://{whole.netloc.decode()}"
         why = _tls_fails(origin, error)
+        if isinstance(error, httpx.ReadTimeout):
+            why = f"Who listens at {origin} does not answer; is it a Safelight?"
         if self.api.startswith(origin):
             return Unreachable(self.api, why)
         return Refused(

@@ -50,6 +50,7 @@ class Client:
         """Who is told when something has happened."""
 
     def __enter__(self) -> Self:
+        self._http.check_open()
         return self
 
     def __exit__(
@@ -129,7 +130,7 @@ class Client:
 
         Raise EmptyFile, Refused, Unreachable, AnotherFile.
         """
-        files = [Path(path) for path in paths]
+        files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
         for file in files:
             if not file.stat().st_size:
                 raise EmptyFile(f"{file} is empty (0 bytes).")
@@ -170,10 +171,19 @@ class Client:
             self.send(grant, path, progress)
 
     def send(self, grant: Grant, path: str | Path, progress: Progress | None = None) -> None:
-        """Send a file to where its grant says, as a body or as a form; to nowhere if nothing needs to be sent."""
+        """Send a file to where its grant says, as a body or as a form; to nowhere if nothing needs to be sent.
+
+        Raise Refused, Unreachable, and AnotherFile if it is not as large as was announced.
+        """
         url = grant.upload_url
         if url is None:
             return
+        size = Path(path).stat().st_size
+        announced = grant.upload_headers.get("Content-Length", str(size))
+        if announced != str(size):
+            raise AnotherFile(
+                f"{Path(path).name} has {size} bytes, and {announced} were announced; ask for an upload of its own."
+            )
         with Path(path).open("rb") as file:
 
             def request() -> dict[str, Any]:

@@ -13,11 +13,13 @@ import httpx
 import pytest
 
 from safelight.client import (
+    AnotherFile,
     Batch,
     Client,
     ClientClosed,
     DamagedDownload,
     EmptyFile,
+    Grant,
     NotCompleted,
     Refused,
     TookTooLong,
@@ -138,6 +140,43 @@ def test_an_empty_file_is_not_asked_for(tmp_path: Path) -> None:
     with script.client() as client, pytest.raises(EmptyFile, match=r"^The file is empty \(0 bytes\)\.$"):
         client.upload(tmp_path / "empty.jpg")
     assert script.seen == []
+
+
+def test_a_file_of_another_size_than_announced_is_not_sent(photo: Path) -> None:
+    """It is told in words of our own, before any request."""
+    script = Script({})
+    grant = Grant(job_id="j", upload_url="https://storage/x", upload_headers={"Content-Length": "5"})
+    with (
+        script.client() as client,
+        pytest.raises(AnotherFile, match="has 200000 bytes, and 5 were announced"),
+    ):
+        client.send(grant, photo)
+    assert script.seen == []
+
+
+def test_who_never_answers_is_not_asked_again() -> None:
+    """Somebody listens at the address and is silent: most likely it is no Safelight."""
+    script = Script({"GET /jobs/j": [httpx.ReadTimeout("silence")] * 5})
+    with (
+        script.client() as client,
+        pytest.raises(Unreachable, match=r"does not answer; is it a Safelight\?$"),
+    ):
+        client.job("j")
+    assert len(script.seen) == 1
+
+
+def test_a_closed_client_stays_closed() -> None:
+    """Its block can not be entered again."""
+    with Script({}).client() as client:
+        pass
+    with pytest.raises(ClientClosed), client:
+        pass
+
+
+def test_what_is_no_address() -> None:
+    """A variable that is not set gives None."""
+    with pytest.raises(ConfigurationError, match=r"begins with http:// or https://, received None\.$"):
+        Client(None)  # type: ignore[arg-type]
 
 
 def test_a_form_has_its_fields_before_the_file(photo: Path) -> None:

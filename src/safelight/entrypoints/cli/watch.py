@@ -14,6 +14,7 @@ from safelight.entrypoints.cli.recipe import for_request
 from safelight.entrypoints.cli.results import Result, report, summary
 from safelight.entrypoints.cli.terminal import DEFAULT_API, Api, AsJsonLines, Key, UsageError, complain, note
 from safelight.entrypoints.cli.upload import UploadTask
+from safelight.errors import UnknownRecipe
 from safelight.threads import side_by_side
 
 JOURNAL: Final = ".safelight-watch"
@@ -105,7 +106,7 @@ def watch(
             else f"There is no folder {folder}."
         )
     check_out(out)
-    watcher = _Watcher(folder, out, api, key, for_request(recipe), as_json=as_json)
+    watcher = _Watcher(folder, out, api, key, for_request(recipe), once=once, as_json=as_json)
     if not once:
         note(f"Watching {folder}; results go to {out}. Ctrl-C ends it.")
     watcher.look()
@@ -127,9 +128,11 @@ class _Watcher:
         key: str | None,
         recipe: str | dict[str, Any] | None,
         *,
+        once: bool,
         as_json: bool,
     ) -> None:
         self._folder, self._out = folder, out
+        self._once = once
         self._api, self._key = api, key
         self._recipe = recipe
         self._as_json = as_json
@@ -169,12 +172,16 @@ class _Watcher:
                 for result in side_by_side(task, [picture for picture, _ in ready.values()], AT_ONCE):
                     self._took(board, result, ready[result.file][1])
         except Unreachable as error:
+            if self._once:
+                raise
             if not self._away:
                 complain(f"{error.message} It is tried again until one does.")
             self._away = True
 
     def _took(self, board: Board, result: Result, state: State) -> None:
         self._away = False
+        if result.code == UnknownRecipe.code:  # which is so for every other picture, too
+            raise UsageError(result.message)
         report(board, result, as_json=self._as_json)
         self.results.append(result)
         if result.ended or result.code not in AGAIN:

@@ -39,7 +39,9 @@ def test_a_job_that_failed_for_good_is_reported_once(
     folder = tmp_path / "in"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(b"a picture")
-    watcher = watch._Watcher(folder, tmp_path / "out", "http://127.0.0.1:9", None, None, as_json=False)
+    watcher = watch._Watcher(
+        folder, tmp_path / "out", "http://127.0.0.1:9", None, None, once=False, as_json=False
+    )
     for _ in range(4):
         watcher.look()
     assert len(asked) == times
