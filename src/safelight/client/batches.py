@@ -5,7 +5,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 4
 """So many files are on their way at once, and each of them in as many parts."""
-
-PAGE: Final = 100
-"""So many jobs are asked for at once: the most that there may be."""
 
 SIGN_WITHIN: Final = 1200.0
 """Seconds within which the job of every file in parts that waits for its turn gives a sign of life. One that gives none
@@ -83,14 +79,8 @@ class Batch:
 
     def jobs(self) -> Iterator[Job]:
         """Its jobs as they are now, in the order of their files. Those that were erased are left out."""
-        cursor: str | None = None
-        while True:
-            params = {"limit": PAGE} | ({"cursor": cursor} if cursor else {})
-            page = self._http.ask(dict[str, Any], "GET", self._path, partial(dict, params=params))
-            yield from (Job(self._client, item["jobId"], document=item) for item in page["items"])
-            cursor = page.get("nextCursor")
-            if not cursor:
-                return
+        for item in self._http.items(self._path):
+            yield Job(self._client, item["jobId"], document=item)
 
     @property
     def _path(self) -> str:

@@ -7,9 +7,11 @@ never has is not: most likely it was not started.
 
 import random
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from html import unescape
 from typing import Any, Final, TypeVar
 
@@ -33,6 +35,8 @@ PROBLEM: Final = "urn:safelight:problem:"
 LONGEST_PAUSE: Final = 30.0
 LONGEST_WAIT: Final = 120.0
 """Who is told to come back later than that, in seconds, as with a day's quota used up, is not kept waiting here."""
+PAGE: Final = 100
+"""So many items of a list are asked for at once: the most that there may be."""
 LOOK: Final = 10.0
 """Seconds that the one look may take where nothing is to be waited for: it, too, needs an answer."""
 # Many files at once each hold a connection open while they wait; none of them may starve an upload.
@@ -145,6 +149,19 @@ class Http:
     def ask(self, answer: type[Answer], method: str, path: str, request: Request = dict) -> Answer:
         """Call the API and decode its answer."""
         return self.decode(answer, self.call(method, path, request))
+
+    def items(self, path: str, *, limit: int | None = None, **params: Any) -> Iterator[dict[str, Any]]:
+        """What a list of the API holds, in its order and asked for page by page; at most `limit` of it."""
+        left = sys.maxsize if limit is None else limit
+        query = {name: value for name, value in params.items() if value is not None}
+        while left > 0:
+            query["limit"] = min(left, PAGE)
+            page = self.ask(dict[str, Any], "GET", path, partial(dict, params=query))
+            yield from page["items"][:left]
+            left -= len(page["items"])
+            if not page.get("nextCursor"):
+                return
+            query = query | {"cursor": page["nextCursor"]}
 
     def decode(self, answer: type[Answer], response: httpx.Response) -> Answer:
         """The body of an answer. Raise Refused if that is not what a Safelight says."""

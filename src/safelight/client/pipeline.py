@@ -3,7 +3,6 @@
 import hashlib
 import uuid
 from collections.abc import Iterable, Iterator
-from functools import partial
 from os import fstat
 from pathlib import Path
 from types import TracebackType
@@ -207,17 +206,8 @@ class Client:
 
     def jobs(self, *, status: JobState | str | None = None, limit: int = 50) -> Iterator[Job]:
         """The newest jobs, at most `limit`."""
-        cursor: str | None = None
-        while limit > 0:
-            query = {"status": status, "limit": min(limit, 100), "cursor": cursor}
-            params = {name: value for name, value in query.items() if value is not None}
-            page = self._http.ask(dict[str, Any], "GET", "/jobs", partial(dict, params=params))
-            items = page["items"][:limit]
-            yield from (Job(self, item["jobId"], document=item) for item in items)
-            limit -= len(items)
-            cursor = page.get("nextCursor")
-            if not cursor:
-                return
+        for item in self._http.items("/jobs", limit=limit, status=status):
+            yield Job(self, item["jobId"], document=item)
 
     def batch(self, batch_id: str) -> Batch:
         """The batch of this id, as it is now."""

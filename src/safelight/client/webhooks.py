@@ -45,17 +45,7 @@ class Webhooks:
 
     def deliveries(self, webhook_id: str, *, limit: int = 50) -> Iterator[Document]:
         """What was sent to it, newest first, at most `limit`."""
-        cursor: str | None = None
-        while limit > 0:
-            params = {"limit": min(limit, 100)} | ({"cursor": cursor} if cursor else {})
-            page = self._http.ask(
-                Document, "GET", f"{_path(webhook_id)}/deliveries", partial(dict, params=params)
-            )
-            yield from page["items"][:limit]
-            limit -= len(page["items"])
-            cursor = page.get("nextCursor")
-            if not cursor:
-                return
+        return self._http.items(f"{_path(webhook_id)}/deliveries", limit=limit)
 
     def replay(self, webhook_id: str, delivery_id: str) -> Document:
         """Send a delivery once more."""
