@@ -8,10 +8,10 @@
             print(path)
 
 A large file goes in parts, several at once; an upload that was cut off goes on where it was, if it is asked for again
-under the same `idempotency_key`, or with `resume`. Many files go as one batch (`upload_batch`). It
-speaks plain HTTP and needs nothing of the server but its address. Calls are synchronous; one client may be used from
-several threads. What goes wrong raises a `ClientError`; a file that can not be read, an `OSError`; what is
-no address or no key, a `ConfigurationError`.
+under the same `idempotency_key`, or with `resume`. Many files go as one batch (`upload_batch`). It speaks plain HTTP
+and needs nothing of the server but its address. Calls are synchronous; one client may be used from several threads.
+What goes wrong raises a `ClientError`; a file that can not be read, an `OSError`; what is no address or no key, a
+`ConfigurationError`.
 """
 
 from safelight.client.answers import BatchStatus, Failure, Grant, Output, Source, Status
