@@ -118,7 +118,7 @@ class Http:
             else:
                 if not passes(response):
                     self._met.add(host)
-                    return checked(response)
+                    return self.checked(url, response)
                 own = is_problem(response)
                 if own:
                     self._met.add(host)
@@ -126,11 +126,23 @@ class Http:
                 here = own or response.status_code not in AWAY
                 asked = retry_after(response)
                 if here and (attempt >= ATTEMPTS or asked > LONGEST_WAIT):
-                    return checked(response)
+                    return self.checked(url, response)
                 if self._given_up(host, attempt, start, end):
-                    return checked(response)
+                    return self.checked(url, response)
                 pause = max(pause, min(asked, LONGEST_PAUSE))
             time.sleep(min(pause, remaining(end)))
+
+    def checked(self, url: str, response: httpx.Response) -> httpx.Response:
+        """The response if it is good. Raise Refused; of a path of the API also for what no Safelight would say."""
+        if url.startswith("/") and response.is_error and not passes(response) and not _may_be_ours(response):
+            answered = f"{response.status_code} {response.reason_phrase}"
+            raise Refused(
+                f"What answers at {self.api} is not a Safelight: it answered {answered} "
+                f"to {response.request.method} {url.partition('?')[0]}.",
+                status=response.status_code,
+                code="not_safelight",
+            )
+        return checked(response)
 
     def _given_up(self, host: bytes, attempt: int, start: float, end: float) -> bool:
         """Whether enough tries were made, and a server that was there has been waited for long enough.
@@ -277,6 +289,15 @@ def checked(response: httpx.Response) -> httpx.Response:
     host = response.request.url.netloc.decode()
     message = message or f"{host} answered {response.status_code} {response.reason_phrase}."
     raise Refused(message, status=response.status_code, code=code)
+
+
+def _may_be_ours(response: httpx.Response) -> bool:
+    """Whether a Safelight may have refused so: it says a `code`, and the gateway before it on AWS a `message`."""
+    try:
+        body = msgspec.json.decode(response.read())
+    except msgspec.DecodeError:
+        return False
+    return isinstance(body, dict) and bool(body.keys() & {"code", "message"})
 
 
 def backoff(attempt: int) -> float:

@@ -10,7 +10,7 @@ import msgspec
 
 from safelight.client.answers import Status
 from safelight.client.errors import Refused, TookTooLong
-from safelight.client.http import LONGEST_PAUSE, Http, checked, end_of, remaining, retry_after, timeouts
+from safelight.client.http import LONGEST_PAUSE, Http, end_of, remaining, retry_after, timeouts
 
 SILENCE: Final = 60.0
 """Seconds without a sign of life after which a stream of events is taken to be dead, and opened anew."""
@@ -48,7 +48,7 @@ class Watch:
         try:
             with self._http.stream(f"{self._path}/events", headers=headers, timeout=silence) as response:
                 if response.status_code == httpx.codes.NOT_FOUND:
-                    checked(response)
+                    self._http.checked(f"{self._path}/events", response)
                 if response.headers.get("content-type", "").startswith("text/event-stream"):
                     yield from self._events(response.iter_lines())
                     return
