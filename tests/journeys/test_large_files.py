@@ -91,7 +91,9 @@ def test_an_upload_is_resumed_by_its_job(server: Server, large: Path, tmp_path: 
     other.write_bytes(large.read_bytes()[:-1])
     with Client(server.url) as safelight:
         [job] = safelight.jobs(status="PENDING", limit=1)
-        with pytest.raises(AnotherFile):
+        with pytest.raises(
+            AnotherFile, match=r"^other\.jpg is not the file that was announced.* a job of its own"
+        ):
             safelight.resume(job.id, other)
         assert safelight.resume(job.id, large).wait().status.status == "COMPLETED"
         assert safelight.resume(job.id, large).status.status == "COMPLETED"
@@ -101,7 +103,8 @@ def test_an_upload_is_resumed_by_its_job(server: Server, large: Path, tmp_path: 
             with pytest.raises(AnotherFile) as told:
                 safelight.resume(job.id, another)
             assert told.value.message == (
-                f"Job {job.id} has its file, and {another.name} is another one; send it as a job of its own."
+                f"Job {job.id} has its file, and {another.name} is another one; name that one, "
+                "or send this one as a job of its own."
             )
 
 

@@ -57,6 +57,12 @@ class Batch:
 
     def watch(self, timeout: float | None = None) -> Iterator[BatchStatus]:
         """Each state of the batch from now until every job has ended, as it comes. Raise TookTooLong."""
+        try:
+            yield from self._watch(timeout)
+        except TookTooLong:  # which knows of jobs alone
+            raise TookTooLong("The batch goes on, but the time to wait for it is over.") from None
+
+    def _watch(self, timeout: float | None) -> Iterator[BatchStatus]:
         end = end_of(timeout)
         last: BatchStatus | None = None
         while True:

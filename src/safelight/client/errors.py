@@ -5,7 +5,7 @@
         ├── Unreachable        nobody answers at the address
         ├── Refused            the server or the storage said no; carries its status and code
         ├── NotCompleted       the job has no outputs to save; carries the job's state and code
-        ├── TookTooLong        the job goes on, but the time to wait is over
+        ├── TookTooLong        the job, or the batch, goes on, but the time to wait is over
         ├── AnotherFile        the file is not the one whose upload is to go on, or that the job has
         ├── EmptyFile          there is nothing in the file that could be sent
         ├── DamagedDownload    the bytes that came are not those that the job names
@@ -58,7 +58,7 @@ class TookTooLong(ClientError):
 
 
 class AnotherFile(ClientError):
-    """The file is not the one that was announced, or that the job has; send it anew."""
+    """The file is not the one that was announced, or that the job has; name that one, or send this one anew."""
 
     code = "another_file"
 

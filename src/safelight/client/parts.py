@@ -38,7 +38,7 @@ def send_parts(http: Http, job_id: str, path: Path, progress: Progress | None = 
     while start is not None:
         start = _send_page(http, base, path, start, etags, counter)
     if sum(counter.counted.values()) != size:
-        raise AnotherFile
+        raise _another(path)
     named = [{"partNumber": number, "etag": etag} for number, etag in sorted(etags.items())]
     http.call("POST", f"{base}/complete", partial(dict, json={"parts": named}))
 
@@ -63,6 +63,13 @@ class Counter:
             self.counted[number] = sent
             if self._progress is not None:
                 self._progress(sum(self.counted.values()), self._size)
+
+
+def _another(path: Path) -> AnotherFile:
+    return AnotherFile(
+        f"{path.name} is not the file that was announced, by its size; go on with that one, "
+        "or send this one as a job of its own."
+    )
 
 
 def _address(job_id: str) -> str:
@@ -103,7 +110,7 @@ class _Place:
         self._offset = (link.part_number - 1) * part_size
         self.size = min(part_size, path.stat().st_size - self._offset)
         if str(self.size) != link.headers.get("Content-Length", str(self.size)):
-            raise AnotherFile
+            raise _another(path)
 
     def pieces(self) -> Iterator[bytes]:
         """Its bytes, piece by piece."""

@@ -86,7 +86,7 @@ class Client:
         """
         path = Path(path)
         if not path.stat().st_size:
-            raise EmptyFile
+            raise EmptyFile(f"{path} is empty (0 bytes).")
         said = {"method": method, "recipe": recipe, "metadata": metadata, "dedupe": dedupe or None}
         declared = _declared(path, in_parts=method == "PUT") | _given(said)
         key = idempotency_key
@@ -148,7 +148,8 @@ class Client:
             send_parts(self._http, job_id, path, progress)
         elif job.status.source is not None and not _same(path, job.status.source):
             raise AnotherFile(
-                f"Job {job_id} has its file, and {path.name} is another one; send it as a job of its own."
+                f"Job {job_id} has its file, and {path.name} is another one; name that one, "
+                "or send this one as a job of its own."
             )
         return job
 
@@ -181,7 +182,7 @@ class Client:
         announced = grant.upload_headers.get("Content-Length", str(size))
         if announced != str(size):
             raise AnotherFile(
-                f"{Path(path).name} has {size} bytes, and {announced} were announced; ask for an upload of its own."
+                f"{Path(path).name} has {size} bytes, and {announced} were announced; send it as a job of its own."
             )
         with Path(path).open("rb") as file:
 

@@ -137,7 +137,7 @@ def test_an_empty_file_is_not_asked_for(tmp_path: Path) -> None:
     """It is told as what it is, before any request."""
     (tmp_path / "empty.jpg").touch()
     script = Script({})
-    with script.client() as client, pytest.raises(EmptyFile, match=r"^The file is empty \(0 bytes\)\.$"):
+    with script.client() as client, pytest.raises(EmptyFile, match=r"empty\.jpg is empty \(0 bytes\)\.$"):
         client.upload(tmp_path / "empty.jpg")
     assert script.seen == []
 
@@ -619,7 +619,7 @@ def test_a_stream_that_breaks() -> None:
 def test_waiting_ends() -> None:
     """Waiting ends when its time is over; the job does not."""
     script = Script({"GET /jobs/j/events": httpx.Response(405), "GET /jobs/j": job("PENDING")})
-    with script.client() as client, pytest.raises(TookTooLong):
+    with script.client() as client, pytest.raises(TookTooLong, match=r"^The job goes on"):
         client.job("j").wait(timeout=2.0)
 
 
@@ -678,7 +678,7 @@ def test_waiting_for_a_batch_ends(pauses: list[float]) -> None:
     """When its time is over; the batch goes on."""
     with (
         Script({"GET /batches/b": batch(False, PENDING=2)}).client() as client,
-        pytest.raises(TookTooLong),
+        pytest.raises(TookTooLong, match=r"^The batch goes on, but the time to wait for it is over\.$"),
     ):
         client.batch("b").wait(timeout=5)
     assert sum(pauses) == pytest.approx(5, abs=0.5)

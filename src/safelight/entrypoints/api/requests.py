@@ -418,8 +418,30 @@ def _read(data: Mapping[str, Any], kind: type[T], *, strict: bool) -> T:
         if named is None:
             raise InvalidRequest from None
         name = named[1]
-        received = _shown(data[name]) if name in data else "nothing"
+        received = _culprit(data[name], _type_of(kind, name)) if name in data else "nothing"
         raise InvalidRequest(f"{name}: expected {expected[name]}, received {received}.") from None
+
+
+def _culprit(value: Any, kind: Any) -> str:
+    """What is wrong with a value, as a complaint shows it: of pairs the first that is no good by itself."""
+    if not isinstance(value, dict) or not _fits({}, kind):
+        return _shown(value)
+    for name, one in value.items():
+        if not _fits({name: one}, kind):
+            return _shown({name: one})
+    return f"{len(value)} pairs"
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _type_of(kind: type[msgspec.Struct], name: str) -> Any:
+    return next(field.type for field in msgspec.structs.fields(kind) if field.encode_name == name)
 
 
 @cache

@@ -62,7 +62,7 @@ class Following:
         start: float,
         known: str | None,
     ) -> Result:
-        from safelight.client import NotCompleted, Unreachable
+        from safelight.client import EmptyFile, NotCompleted, Unreachable
 
         job_id = known
         state = "FAILED"
@@ -85,6 +85,8 @@ class Following:
         except NotCompleted as error:
             failed = _failed(file, start, job_id, error.code, error.message)
             return failed._replace(ended=True)
+        except EmptyFile as error:  # its own words, as the file is named in front of them
+            return _failed(file, start, job_id, error.code, EmptyFile().message)
         except SafelightError as error:
             return _failed(file, start, job_id, error.code, error.message)
         except OSError as error:
