@@ -363,7 +363,7 @@ def test_recipes(tmp_path: Path) -> None:
     """Recipes are listed, shown as they are read, checked with the place of a mistake, and described by a schema."""
     assert "default" in safelight("recipe", "ls").stdout
     shown = safelight("recipe", "show", "default").stdout
-    good, bad = tmp_path / "good.json", tmp_path / "bad.yaml"
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     assert re.findall(r"^\w+|^  \w+", shown, re.MULTILINE) == [
         "version",
         "steps",
@@ -382,11 +382,17 @@ def test_recipes(tmp_path: Path) -> None:
     done = safelight("recipe", "lint", bad)
     assert (done.returncode, done.stderr) == (1, "")
     [line] = done.stdout.splitlines()
-    assert line.startswith(f"wrong  {bad}: outputs.web.format: ")
+    assert line.startswith(f"wrong  {bad}:3: outputs.web.format: ")
     assert "webm" in line
     told = safelight("recipe", "lint", bad, "--json")
     [mistake] = json.loads(told.stdout)["mistakes"]
     assert (told.returncode, told.stderr, line.endswith(mistake)) == (1, "", True)
+    assert json.loads(told.stdout)["lines"] == [3]
+    (strict := tmp_path / "comma.json").write_text('{"version": 1, "outputs": {"main": {}},}')
+    for done in (safelight("recipe", "lint", strict), safelight("render", good, "--recipe", strict)):
+        assert done.returncode == 1
+        assert "The recipe is not JSON: it can not be read in line 1, column " in done.stdout + done.stderr
+    done = safelight("recipe", "lint", bad)
     assert json.loads(safelight("recipe", "lint", good, "--json").stdout)["good"] is True
     both = safelight("recipe", "lint", good, bad)
     assert (both.returncode, both.stdout) == (1, safelight("recipe", "lint", good).stdout + done.stdout)

@@ -47,6 +47,8 @@ def test_the_client_is_at_the_top_and_comes_alone() -> None:
     script = (
         "import sys, safelight\n"
         "assert 'httpx' not in sys.modules\n"
+        "import safelight.client\n"
+        "assert not {'yaml', 'safelight.recipes'} & set(sys.modules)\n"
         "safelight.Client('http://127.0.0.1:1')\n"
         "print(*sorted({'litestar', 'uvicorn', 'apsw', 'pyvips', 'PIL', 'boto3', 'botocore', 'safelight.service'}\n"
         "              & set(sys.modules)))"

@@ -16,7 +16,7 @@ from safelight.errors import ConfigurationError, RecipeInvalid, UnknownRecipe
 from safelight.operations import catalogue
 from safelight.operations.auto_orient import AutoOrient
 from safelight.operations.watermark import Watermark
-from safelight.recipes import Book, build, canonical, default, digest, mistakes, parse, schema
+from safelight.recipes import Book, build, canonical, default, digest, lines_of, mistakes, parse, schema
 from safelight.recipes.reading import MAX_MISTAKES
 
 GOOD = """
@@ -246,10 +246,12 @@ def test_a_recipe_has_a_longest_length() -> None:
 
 @given(st.binary(max_size=200) | st.from_regex(r"\{?version: 1[\s\S]{0,100}").map(str.encode))
 def test_nothing_but_recipe_invalid_comes_out(text: bytes) -> None:
-    """Whatever the bytes, the answer is a recipe or RecipeInvalid."""
+    """Whatever the bytes, the answer is a recipe or RecipeInvalid, and looking for its line is no error."""
     try:
         read = parse(text)
     except RecipeInvalid:
+        wrong = mistakes(text)
+        assert len(lines_of(text, wrong)) == len(wrong)
         return
     assert parse(canonical(read)) == read
 
@@ -491,6 +493,82 @@ def test_many_mistakes_are_told_of_by_the_first() -> None:
         parse(
             b"version: 1\nsteps: {a: {op: sepai}, b: {op: blur, use: a, sigma: -1}}\noutputs: {x: {use: b}}\n"
         )
+
+
+@pytest.mark.parametrize(
+    ("step", "meant"),
+    [
+        ({"watermark": {"text": "x"}}, "watermark"),
+        ({"watermark": None, "text": "x"}, "watermark"),
+        ({"use": "original", "resize": 800}, "resize"),
+    ],
+)
+def test_an_operation_as_a_field_is_a_guess_that_is_understood(step: dict[str, Any], meant: str) -> None:
+    """As the name of a step's only field, as other tools have it: the complaint says how it is written here."""
+    hint = rf"\.op: expected one of .*, received None; did you mean {{op: {meant}, …}}\?$"
+    with pytest.raises(RecipeInvalid, match=rf"^steps\.mark{hint}"):
+        build(recipe(steps={"mark": step}))
+    if "use" not in step:
+        with pytest.raises(RecipeInvalid, match=rf"^steps\.step2{hint}"):
+            build({"version": 1, "chain": ["auto_orient", step]})
+    with pytest.raises(RecipeInvalid, match=r"received None$"):
+        build(recipe(steps={"mark": {"text": "x"}}))
+
+
+LINES = b"""version: 1
+chain:
+  - auto_orient
+  - op: watermark
+    text: x
+
+    opacity: 7
+  - {op: resize, width: 0}
+  - op: redact
+    regions:
+      - {left: 0, top: 0, width: 10, height: 10}
+      - {left: 0, top: 0, width: 10, height: soft}
+outputs:
+  web:
+    format: webm
+  "a.b": {}
+limits: {frames: none}
+sharp: yes
+"""
+
+
+def test_a_mistake_has_its_line() -> None:
+    """That of the field which it is about, in a chain and in a list, too; of what is missing, where it would belong."""
+    wrong = mistakes(LINES)
+    told = dict(zip([mistake.path for mistake in wrong], lines_of(LINES, wrong), strict=True))
+    assert told == {
+        "sharp": 18,
+        "steps.step2.opacity": 7,
+        "steps.step3.width": 8,
+        "steps.step4.regions.2.height": 12,
+        "outputs.web.format": 15,
+        "outputs.a.b": 16,
+        "limits.frames": 17,
+    }
+    text = b"steps:\n  mark:\n    op: watermark\n"
+    wrong = mistakes(text)
+    told = dict(zip([mistake.path for mistake in wrong], lines_of(text, wrong), strict=True))
+    assert told == {"version": None, "outputs": None, "steps.mark.text": 2}
+
+
+def test_a_file_that_is_json_is_read_as_nothing_else() -> None:
+    """What YAML forgives other programs do not; where it is malformed is told by line and column."""
+    text = b'{"version": 1,\n "outputs": {"main": {}},}\n'
+    assert parse(text).outputs.keys() == {"main"}
+    with pytest.raises(RecipeInvalid, match=r"^The recipe is not JSON: .* in line 2, column \d+ \(.+\)\.$"):
+        parse(text, as_json=True)
+    [mistake] = mistakes(text, as_json=True)
+    assert "in line 2" in mistake.message
+    assert parse(text.replace(b",}", b"}"), as_json=True) == parse(text)
+    for other in (b"", b"version: 1", b"\xff", b'"\xff"', b"[" * 100_000, b"\xef\xbb\xbf{}", b"NaN"):
+        with pytest.raises(RecipeInvalid, match=r"is not JSON|expected the fields|is empty"):
+            parse(other, as_json=True)
+    with pytest.raises(RecipeInvalid, match="'a' twice"):
+        parse(b'{"a": 1, "a": 2}', as_json=True)
 
 
 def test_a_short_text_with_endless_mistakes_is_not_read_to_the_end() -> None:

@@ -10,8 +10,8 @@
 A large file goes in parts, several at once; an upload that was cut off goes on where it was, if it is asked for again
 under the same `idempotency_key`, or with `resume`. Many files go as one batch (`upload_batch`). It speaks plain HTTP
 and needs nothing of the server but its address. Calls are synchronous; one client may be used from several threads.
-What goes wrong raises a `ClientError`; a file that can not be read, an `OSError`; what is no address or no key, a
-`ConfigurationError`.
+What goes wrong raises a `ClientError`; a file that can not be read, an `OSError`; a recipe file that holds no recipe, a
+`RecipeInvalid`; what is no address or no key, a `ConfigurationError`.
 """
 
 from safelight.client.answers import BatchStatus, Failure, Grant, Output, Source, Status
@@ -29,7 +29,7 @@ from safelight.client.errors import (
 )
 from safelight.client.jobs import Job
 from safelight.client.pipeline import Client
-from safelight.errors import ConfigurationError
+from safelight.errors import ConfigurationError, RecipeInvalid
 
 __all__ = [
     "AnotherFile",
@@ -46,6 +46,7 @@ __all__ = [
     "Job",
     "NotCompleted",
     "Output",
+    "RecipeInvalid",
     "Refused",
     "Source",
     "Status",

@@ -16,6 +16,7 @@ import msgspec
 from safelight.client.answers import Output, Status
 from safelight.client.errors import DamagedDownload, NotCompleted, Refused
 from safelight.client.http import ATTEMPTS, backoff, checked
+from safelight.client.recipes import for_request
 from safelight.client.saving import settle, unfinished
 from safelight.model import JobState
 
@@ -83,9 +84,9 @@ class Job:
         """Erase the job, its original and its outputs."""
         self._http.call("DELETE", self._path)
 
-    def render_again(self, recipe: str | dict[str, Any]) -> "Job":
-        """A new job on the original of this one."""
-        body = {"from": self.id, "recipe": recipe}
+    def render_again(self, recipe: str | Path | dict[str, Any]) -> "Job":
+        """A new job on the original of this one. `recipe` is as for `upload`."""
+        body = {"from": self.id, "recipe": for_request(recipe)}
         document = self._http.ask(dict[str, Any], "POST", "/jobs", _keyed(json=body))
         return Job(self._client, document["jobId"], name=self._name, document=document)
 

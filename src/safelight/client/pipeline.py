@@ -17,6 +17,7 @@ from safelight.client.errors import AnotherFile, EmptyFile
 from safelight.client.http import Http
 from safelight.client.jobs import Job
 from safelight.client.parts import Progress, send_parts
+from safelight.client.recipes import for_request
 from safelight.client.saving import digest
 from safelight.client.watching import Watch
 from safelight.client.webhooks import Webhooks
@@ -67,14 +68,15 @@ class Client:
         self,
         path: str | Path,
         *,
-        recipe: str | dict[str, Any] | None = None,
+        recipe: str | Path | dict[str, Any] | None = None,
         metadata: dict[str, str] | None = None,
         method: Literal["PUT", "POST"] = "PUT",
         dedupe: bool = False,
         progress: Progress | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Send a file, from disk piece by piece, and return its job. `recipe` is a name, or a recipe itself.
+        """Send a file, from disk piece by piece, and return its job. `recipe` is a name, a recipe itself, or the `Path`
+        of a file that holds one: YAML, or JSON as `.json`. `progress` is told how many bytes are sent, of how many.
 
         With `dedupe`, a job that has made the same of the same bytes stands for this one, and nothing is sent.
         Size and SHA-256 are declared beforehand, so that what arrives damaged is refused. A file of more than 16 MB
@@ -82,12 +84,17 @@ class Client:
         `idempotency_key` are the same job for a day from the first request: what has arrived of it is not sent again. A
         job whose time for parts ran out (EXPIRED) is no such job: another one takes its place.
 
-        Raise EmptyFile, Refused, Unreachable, AnotherFile.
+        Raise EmptyFile, RecipeInvalid, Refused, Unreachable, AnotherFile.
         """
         path = Path(path)
         if not path.stat().st_size:
             raise EmptyFile(f"{path} is empty (0 bytes).")
-        said = {"method": method, "recipe": recipe, "metadata": metadata, "dedupe": dedupe or None}
+        said = {
+            "method": method,
+            "recipe": for_request(recipe),
+            "metadata": metadata,
+            "dedupe": dedupe or None,
+        }
         declared = _declared(path, in_parts=method == "PUT") | _given(said)
         key = idempotency_key
         while True:
@@ -110,7 +117,7 @@ class Client:
         self,
         paths: Iterable[str | Path],
         *,
-        recipe: str | dict[str, Any] | None = None,
+        recipe: str | Path | dict[str, Any] | None = None,
         metadata: dict[str, str] | None = None,
         progress: Progress | None = None,
         idempotency_key: str | None = None,
@@ -127,13 +134,17 @@ class Client:
         a call was cut off an hour before, takes nothing more: all other files are sent, and Refused
         (`not_allowed_now`) names those that are left, to be sent by `upload`, or with the batch under another key.
 
-        Raise EmptyFile, Refused, Unreachable, AnotherFile.
+        Raise EmptyFile, RecipeInvalid, Refused, Unreachable, AnotherFile.
         """
         files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
         for file in files:
             if not file.stat().st_size:
                 raise EmptyFile(f"{file} is empty (0 bytes).")
-        said = {"files": [_declared(file) for file in files], "recipe": recipe, "metadata": metadata}
+        said = {
+            "files": [_declared(file) for file in files],
+            "recipe": for_request(recipe),
+            "metadata": metadata,
+        }
         return send_batch(self, self._transfer, files, _given(said), progress, idempotency_key)
 
     def resume(self, job_id: str, path: str | Path, *, progress: Progress | None = None) -> Job:
@@ -222,10 +233,11 @@ class Client:
         """One recipe."""
         return self._http.ask(object, "GET", f"/recipes/{quote(name, safe='')}")
 
-    def put_recipe(self, name: str, recipe: bytes) -> Any:
-        """Give a recipe, YAML or JSON, a name of one's own, new or in place of what it meant."""
+    def put_recipe(self, name: str, recipe: bytes | Path) -> Any:
+        """Give a recipe, YAML or JSON or a file of it, a name of one's own, new or in place of what it meant."""
         path = f"/recipes/{quote(name, safe='')}"
-        return self._http.ask(object, "PUT", path, lambda: {"content": recipe})
+        content = recipe.read_bytes() if isinstance(recipe, Path) else recipe
+        return self._http.ask(object, "PUT", path, lambda: {"content": content})
 
     def delete_recipe(self, name: str) -> None:
         """Take a name of one's own away."""

@@ -22,12 +22,15 @@ otherwise, and without any there is one, `main`:
 
     recipe    what a recipe is, and its address by content
     reading   from text to a checked recipe, with every mistake
+    lines     where in the text a mistake is
     schema    the JSON Schema
     book      recipes by name
 """
 
+from safelight.notation import MAX_BYTES
 from safelight.recipes.book import Book, default
-from safelight.recipes.reading import MAX_BYTES, build, expected, mistakes, parse
+from safelight.recipes.lines import lines_of
+from safelight.recipes.reading import build, expected, mistakes, parse
 from safelight.recipes.recipe import (
     MAX_NAMES,
     File,
@@ -58,6 +61,7 @@ __all__ = [
     "default",
     "digest",
     "expected",
+    "lines_of",
     "mistakes",
     "parse",
     "schema",

@@ -11,12 +11,9 @@ import msgspec.inspect
 
 from safelight.assets import MAX_BYTES_IN_ALL, AssetError, found, is_name
 from safelight.errors import RecipeInvalid
+from safelight.notation import read
 from safelight.operations import ORIGINAL, Operation, StepName, catalogue
 from safelight.recipes.recipe import MAX_FILE, MAX_NAMES, Limits, Metadata, Recipe, Rendition
-from safelight.repeated import repeated_name
-
-MAX_BYTES: Final = 350_000
-"""The longest recipe, with the assets that it names."""
 
 MAX_MISTAKES: Final = 50
 """The most mistakes that are told at once."""
@@ -33,18 +30,19 @@ _LONGEST_GUESS: Final = 40
 _UNITS: Final = {"k": 1_000, "M": 1_000_000}
 
 
-def parse(text: bytes, assets: str = "") -> Recipe:
-    """A recipe from YAML or JSON. Images and fonts that it names are looked for in the folder of `assets`.
+def parse(text: bytes, assets: str = "", *, as_json: bool = False) -> Recipe:
+    """A recipe from YAML, of which JSON is a part, or from nothing but JSON. Images and fonts that it names are looked
+    for in the folder of `assets`.
 
     Raise RecipeInvalid, naming the place, for anything that is not right.
     """
-    return build(_read(text), assets)
+    return build(read(text, as_json=as_json), assets)
 
 
-def mistakes(text: bytes, assets: str = "") -> tuple[RecipeInvalid, ...]:
+def mistakes(text: bytes, assets: str = "", *, as_json: bool = False) -> tuple[RecipeInvalid, ...]:
     """All that `parse` would complain about, in the order of the text as far as that goes."""
     try:
-        reading = _Reading(_read(text), assets)
+        reading = _Reading(read(text, as_json=as_json), assets)
     except RecipeInvalid as error:
         return (error,)
     return tuple(reading.mistakes)
@@ -63,52 +61,6 @@ def build(content: Any, assets: str = "") -> Recipe:
         )
     assert reading.recipe is not None
     return reading.recipe
-
-
-def _read(text: bytes) -> Any:
-    if len(text) > MAX_BYTES:
-        raise RecipeInvalid(f"The recipe has {len(text)} bytes and {MAX_BYTES} are allowed.")
-    if text.lstrip().startswith(b"{"):
-        try:
-            content, twice = msgspec.json.decode(text), repeated_name(text)
-        except (ValueError, RecursionError):  # malformed, not UTF-8, or nested too deeply
-            return _read_yaml(text)  # which may begin with a brace, too, and says better what is wrong
-        if twice is not None:
-            raise RecipeInvalid(
-                f"The recipe has the name {twice!r} twice in one object; one of them would be lost."
-            )
-        return content
-    return _read_yaml(text)
-
-
-def _read_yaml(text: bytes) -> Any:
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        """Refuses a name that is there twice, of which the other would be lost."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            # Tags may call anything a mapping, and anything may be a key: what is none, the parent refuses.
-            keys = [key for key, _ in node.value] if isinstance(node, yaml.MappingNode) else []
-            seen: set[str] = set()
-            for key in keys:
-                if not isinstance(key, yaml.ScalarNode):
-                    continue
-                if key.value in seen:
-                    line = key.start_mark.line + 1
-                    raise RecipeInvalid(
-                        f"The recipe has the name {key.value!r} twice in one place, again in line {line}."
-                    )
-                seen.add(key.value)
-            return super().construct_mapping(node, deep)
-
-    try:
-        return Loader(text).get_single_data()
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark else ""
-        why = f" ({problem})" if (problem := getattr(error, "problem", None)) else ""
-        raise RecipeInvalid(f"The recipe is neither YAML nor JSON: it can not be read{where}{why}.") from None
 
 
 class _EnoughError(Exception):
@@ -254,8 +206,7 @@ class _Reading:
             return None
         name = step.get("op")
         if not isinstance(name, str) or name not in operations:
-            meant = get_close_matches(name, operations, 1) if isinstance(name, str) else []
-            hint = f"; did you mean {meant[0]}?" if meant else ""
+            hint = _meant_operation(step, list(operations))
             self.complain(
                 f"expected one of {', '.join(operations)}, received {_short(name)}{hint}", f"{path}.op"
             )
@@ -509,6 +460,16 @@ def _meant(value: Any, kind: msgspec.inspect.Type) -> str:
         if close := get_close_matches(word, known, 1):
             return f"; did you mean {close[0]}?"
     return ""
+
+
+def _meant_operation(step: dict[Any, Any], known: list[str]) -> str:
+    """A question after a step without a good `op`: about one that is nearly there, or that was said as a field."""
+    name = step.get("op")
+    if isinstance(name, str):
+        meant = get_close_matches(name, known, 1)
+        return f"; did you mean {meant[0]}?" if meant else ""
+    field = next((key for key in step if key in known), None)
+    return f"; did you mean {{op: {field}, …}}?" if field else ""
 
 
 def _choices(kind: msgspec.inspect.Type) -> Iterator[str]:

@@ -22,6 +22,7 @@ from safelight.entrypoints.cli.terminal import (
     say_json,
 )
 from safelight.errors import RecipeInvalid, UnknownRecipe
+from safelight.notation import is_json
 
 if TYPE_CHECKING:
     from safelight.recipes import Recipe
@@ -160,7 +161,7 @@ def lint(files: Annotated[list[Path], Parameter(negative="")], /, *, as_json: As
     Parameters
     ----------
     files
-        YAML or JSON.
+        YAML, or JSON where its name ends with .json. A mistake has its line, where that can be told.
     """
     return max([_lint(file, as_json=as_json) for file in files])
 
@@ -171,17 +172,18 @@ def _lint(file: Path, *, as_json: bool) -> int:
     assets = config.load().assets
     try:
         text = file.read_bytes()
-        wrong = [mistake.message for mistake in recipes.mistakes(text, assets)]
+        mistakes = recipes.mistakes(text, assets, as_json=is_json(file))
+        wrong, lines = [mistake.message for mistake in mistakes], recipes.lines_of(text, mistakes)
         code = 1 if wrong else 0
     except OSError as error:  # a mistake of this file: the others are checked all the same
-        text, wrong, code = b"", [f"The file can not be read: {error.strerror}."], 2
+        text, wrong, lines, code = b"", [f"The file can not be read: {error.strerror}."], [None], 2
     if as_json:
-        say_json({"file": str(file), "good": not wrong, "mistakes": wrong}, whole=False)
+        say_json({"file": str(file), "good": not wrong, "mistakes": wrong, "lines": lines}, whole=False)
         return code
-    for message in wrong:
-        say(f"{paint('wrong', RED)}  {file}: {message}")
+    for message, line in zip(wrong, lines, strict=True):
+        say(f"{paint('wrong', RED)}  {file}{f':{line}' if line else ''}: {message}")
     if not wrong:
-        found = recipes.parse(text, assets)
+        found = recipes.parse(text, assets, as_json=is_json(file))
         steps = f"{len(found.steps)} step{'s' if len(found.steps) != 1 else ''}"
         say(f"{paint('ok', GREEN)}  {file}: {steps}, outputs {', '.join(found.outputs)}")
     return code
@@ -313,7 +315,7 @@ def _parse(file: Path) -> "Recipe":
     from safelight import config, recipes
 
     try:
-        return recipes.parse(_read(file), config.load().assets)
+        return recipes.parse(_read(file), config.load().assets, as_json=is_json(file))
     except RecipeInvalid as error:
         raise RecipeInvalid(f"{file}: {error.message}") from None
 

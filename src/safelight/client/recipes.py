@@ -1,0 +1,27 @@
+"""Recipes as requests say them: by name, whole, or from a file."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safelight.errors import RecipeInvalid
+from safelight.notation import read_file
+
+
+def for_request(recipe: str | Path | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    """What a request says: the name or the recipe as it is, a file's content whole, for the server to check.
+
+    Raise RecipeInvalid, naming the file, for one that holds no recipe; OSError if it can not be read.
+    """
+    if not isinstance(recipe, Path):
+        return recipe
+    try:
+        content = read_file(recipe)
+        if not isinstance(content, dict):  # a word alone would be taken for the name of another recipe
+            raise RecipeInvalid("expected a recipe, with fields such as version and outputs.")
+        json.dumps(content, allow_nan=False)
+    except RecipeInvalid as error:
+        raise RecipeInvalid(f"{recipe}: {error.message}") from None
+    except (TypeError, ValueError, RecursionError) as error:  # YAML has dates, and circles
+        raise RecipeInvalid(f"{recipe}: JSON, by which recipes are sent, can not say it ({error}).") from None
+    return content
