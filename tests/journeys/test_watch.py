@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def once(server: Server, folder: Path, *more: str | Path) -> subprocess.CompletedProcess[str]:
-    return safelight(
+    """What one run said. It is shown beside whatever a test finds wrong, and the server was there for it."""
+    done = safelight(
         "watch",
         folder,
         "--out",
@@ -49,6 +51,10 @@ def once(server: Server, folder: Path, *more: str | Path) -> subprocess.Complete
         server.url,
         *more,
     )
+    sys.stderr.write(f"watch --once ended with {done.returncode} and said:\n{done.stderr}")
+    away = ("[unreachable]", "No Safelight answers", "does not answer")
+    assert not [words for words in away if words in done.stderr], (done.returncode, done.stderr)
+    return done
 
 
 def count(http: httpx.Client) -> int:
@@ -129,7 +135,8 @@ def test_a_memory_from_before_recipes_were_told(server: Server, folder: Path) ->
 
 def test_a_lost_memory_makes_no_second_job(server: Server, http: httpx.Client, folder: Path) -> None:
     """The same state of the same file is the same job, also when nobody wrote down that it was done."""
-    once(server, folder)
+    first = once(server, folder)
+    assert len(first.stdout.splitlines()) == 3, (first.returncode, first.stderr)
     jobs = count(http)
     shutil.rmtree(folder.parent / "out")
     assert len(once(server, folder).stdout.splitlines()) == 3

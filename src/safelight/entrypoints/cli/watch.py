@@ -40,14 +40,20 @@ class Journal:
         """`recipe` names the one that things are done by now: whatever is the same for the same."""
         self._path = path
         self._recipe = recipe
-        self._done: dict[str, State] = {}
+        self._done: dict[str, tuple[State, str | None]] = {}
         if path.exists():
             for line in path.read_text(encoding="utf-8").splitlines():
                 self._read(line)
 
     def has(self, file: Path, state: State) -> bool:
         """Whether this very state of the file was done by the recipe."""
-        return self._done.get(str(file.resolve())) == state
+        done, _ = self._done.get(str(file.resolve()), (None, None))
+        return done == state
+
+    def failed(self, file: Path) -> bool:
+        """Whether it came to nothing when it was done last."""
+        _, status = self._done.get(str(file.resolve()), (None, None))
+        return status not in (None, "COMPLETED")
 
     def add(self, file: Path, state: State, result: Result) -> None:
         """Remember that it is done."""
@@ -56,14 +62,14 @@ class Journal:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="utf-8") as journal:
             journal.write(json.dumps(said) + "\n")
-        self._done[str(file.resolve())] = state
+        self._done[str(file.resolve())] = (state, result.status)
 
     def _read(self, line: str) -> None:
         try:
             said: dict[str, Any] = json.loads(line)
             # Lines without a recipe are older than its being told of: they count, or all would be done again.
             if said.get("recipe", self._recipe) == self._recipe:
-                self._done[said["file"]] = State(said["size"], said["modified"])
+                self._done[said["file"]] = (State(said["size"], said["modified"]), said.get("status"))
         except (ValueError, KeyError):
             pass  # its end was cut off: that picture is asked for under its key again, and is the same job
 
@@ -97,7 +103,7 @@ def watch(
     every
         Seconds between two looks.
     once
-        Process what is there, and end.
+        Process what is there, and end: as soon as every picture there has been unchanged for two looks.
     """
     if not folder.is_dir():
         raise UsageError(
@@ -113,8 +119,8 @@ def watch(
     while True:
         time.sleep(max(0.05, every))
         watcher.look()
-        if once:
-            return summary(watcher.results)
+        if once and not watcher.unsettled():
+            return watcher.end()
 
 
 class _Watcher:
@@ -138,13 +144,15 @@ class _Watcher:
         self._as_json = as_json
         self._journal = Journal(out / JOURNAL, _digest(recipe))
         self._seen: dict[Path, State] = {}
-        self._away = False
-        self.results: list[Result] = []
-        """Of the last look alone: a watch may go on for months."""
+        self._changing: list[Path] = []
+        self._away = self._waits = False
+        self.results: dict[Path, Result] = {}
+        """Of the last look alone, as a watch may go on for months; of all looks if it is to end."""
 
     def look(self) -> None:
         """Do what has not changed since the last look and was not done before."""
-        self.results = []
+        if not self._once:
+            self.results = {}
         ready: dict[Path, tuple[Picture, State]] = {}
         seen: dict[Path, State] = {}
         for picture in in_folder(self._folder, self._out):
@@ -155,9 +163,35 @@ class _Watcher:
             state = seen[picture.path] = State(status.st_size, status.st_mtime_ns)
             if self._seen.get(picture.path) == state and not self._journal.has(picture.path, state):
                 ready[picture.path] = (picture, state)
+        self._changing = [path for path, state in seen.items() if self._seen.get(path) != state]
         self._seen = seen
         if ready:
             self._process(ready)
+
+    def unsettled(self) -> bool:
+        """Whether the last look found a picture otherwise than the look before. The first time, say which."""
+        if self._changing and not self._waits:
+            others = f" and {len(self._changing) - 1} more" if len(self._changing) > 1 else ""
+            note(f"Waiting until {self._changing[0]}{others} has stopped changing.")
+            self._waits = True
+        return bool(self._changing)
+
+    def end(self) -> int:
+        """The exit code. Where there was nothing to do, say why."""
+        if not self.results and not self._as_json:
+            note(self._nothing_new())
+        return summary(list(self.results.values()))
+
+    def _nothing_new(self) -> str:
+        if not self._seen:
+            return f"There is no picture in {self._folder}."
+        failed = sum(self._journal.failed(path) for path in self._seen)
+        if len(self._seen) == 1:
+            return (
+                f"Nothing new in {self._folder}: 1 picture was done before{', and failed' if failed else ''}."
+            )
+        told = f", {failed} of them failed" if failed else ""
+        return f"Nothing new in {self._folder}: {len(self._seen)} pictures were done before{told}."
 
     def _process(self, ready: dict[Path, tuple[Picture, State]]) -> None:
         from safelight.client import Client, Unreachable
@@ -183,7 +217,7 @@ class _Watcher:
         if result.code == UnknownRecipe.code:  # which is so for every other picture, too
             raise UsageError(result.message)
         report(board, result, as_json=self._as_json)
-        self.results.append(result)
+        self.results[result.file] = result
         if result.ended or result.code not in AGAIN:
             self._journal.add(result.file, state, result)
 

@@ -49,6 +49,86 @@ def test_a_job_that_failed_for_good_is_reported_once(
     assert len(watcher.results) == (0 if ended else 1)
 
 
+class Done:
+    """What is done with each file: nothing, and some of it fails."""
+
+    def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __call__(self, picture: Picture) -> Result:
+        done = Result(picture.path, "COMPLETED", 0.1, "j1")
+        if not picture.path.name.startswith("bad"):
+            return done
+        return done._replace(status="FAILED", code="truncated", message="A part is missing.", ended=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to watch, whose pictures are done at once."""
+    monkeypatch.setattr(watch, "UploadTask", Done)
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return Path("in")
+
+
+def once(folder: Path, *, as_json: bool = False) -> int:
+    code: int = watch.watch(folder, once=True, out=Path("out"), every=0.01, as_json=as_json)
+    return code
+
+
+def test_once_waits_for_what_still_changes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told once, and what was done before counts when it ends."""
+    (folder / "bad.jpg").write_bytes(b"x")
+    (folder / "slow.jpg").write_bytes(b"x")
+    looks = 0
+
+    def pause(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            with (folder / "slow.jpg").open("ab") as file:
+                file.write(b"x")
+        if looks == 2:
+            (folder / "late.jpg").write_bytes(b"x")
+
+    monkeypatch.setattr("time.sleep", pause)
+    assert once(folder) == 1
+    said = capsys.readouterr()
+    assert looks == 4
+    assert [line.split()[1] for line in said.out.splitlines()] == ["in/late.jpg", "in/slow.jpg"]
+    assert said.err.splitlines() == [
+        "safelight: in/bad.jpg: A part is missing. [truncated]",
+        "Waiting until in/slow.jpg has stopped changing.",
+        "safelight: 1 of 3 files failed.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), "There is no picture in in."),
+        (("a.jpg",), "Nothing new in in: 1 picture was done before."),
+        (("bad.jpg",), "Nothing new in in: 1 picture was done before, and failed."),
+        (("a.jpg", "b.jpg"), "Nothing new in in: 2 pictures were done before."),
+        (("a.jpg", "b.jpg", "bad.jpg"), "Nothing new in in: 3 pictures were done before, 1 of them failed."),
+    ],
+)
+def test_once_says_why_there_was_nothing_to_do(
+    names: tuple[str, ...], told: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For people, and with what the memory knows of how it went."""
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    if names:
+        once(folder)
+        capsys.readouterr()
+    assert once(folder) == 0
+    assert tuple(capsys.readouterr()) == ("", f"{told}\n")
+    assert once(folder, as_json=True) == 0
+    assert tuple(capsys.readouterr()) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("error", "ended"),
     [
