@@ -22,7 +22,6 @@ from safelight.entrypoints.cli.terminal import (
     say_json,
 )
 from safelight.errors import RecipeInvalid, UnknownRecipe
-from safelight.notation import is_json
 
 if TYPE_CHECKING:
     from safelight.recipes import Recipe
@@ -168,6 +167,7 @@ def lint(files: Annotated[list[Path], Parameter(negative="")], /, *, as_json: As
 
 def _lint(file: Path, *, as_json: bool) -> int:
     from safelight import config, recipes
+    from safelight.notation import is_json
 
     assets = config.load().assets
     try:
@@ -313,6 +313,7 @@ def is_file(choice: str) -> bool:
 
 def _parse(file: Path) -> "Recipe":
     from safelight import config, recipes
+    from safelight.notation import is_json
 
     try:
         return recipes.parse(_read(file), config.load().assets, as_json=is_json(file))
