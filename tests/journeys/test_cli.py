@@ -51,9 +51,10 @@ def saved(folder: Path) -> list[str]:
 
 def test_upload_a_folder(api: str, folder: Path, tmp_path: Path) -> None:
     """All pictures of a folder are sent, and come back in folders that look like it. A second run adds nothing."""
-    for _ in range(2):
-        done = safelight("upload", folder, "--out", "out", cwd=tmp_path, settings={"api": api})
-        assert (done.returncode, done.stderr) == (0, "")
+    left_out = "Left out, as no pictures by their names: notes.txt.\n"
+    for more in ((), ("--json",)):
+        done = safelight("upload", folder, *more, "--out", "out", cwd=tmp_path, settings={"api": api})
+        assert (done.returncode, done.stderr) == (0, "" if more else left_out)
         assert len(done.stdout.splitlines()) == 2
         assert saved(tmp_path / "out") == ["beach-main.jpg", "day 2/hill-main.png"]
     assert decoded((tmp_path / "out/day 2/hill-main.png").read_bytes()).size == (320, 240)
@@ -248,6 +249,18 @@ def test_a_list_that_is_cut_says_so(api: str, http: httpx.Client) -> None:
     assert not safelight("jobs", "ls", "--limit", "1000", "--api", api).stderr
 
 
+def test_a_list_says_why_jobs_failed(api: str, http: httpx.Client) -> None:
+    """By the code, in a column that is there if there is one to tell."""
+    good, bad = submit(http, image(), filename="beach.jpg"), submit(http, b"no picture", filename="bad.jpg")
+    for job_id in (good, bad):
+        wait(http, job_id)
+    listed = safelight("jobs", "ls", "--status", "FAILED", "--api", api).stdout.splitlines()
+    assert listed[0].split() == ["JOB", "STATUS", "ERROR", "UPDATED", "FILE"]
+    assert [line.split()[1:3] for line in listed if bad in line] == [["FAILED", "type_not_allowed"]]
+    listed = safelight("jobs", "ls", "--status", "COMPLETED", "--api", api).stdout.splitlines()
+    assert listed[0].split() == ["JOB", "STATUS", "UPDATED", "FILE"]
+
+
 def test_jobs(api: str, http: httpx.Client) -> None:
     """ls, get, watch, cancel, retry and rm say what they did, to people and to programs."""
     job_id = submit(http, image(), filename="beach.jpg")
@@ -298,8 +311,11 @@ def test_jobs_cancel_and_retry(api: str, http: httpx.Client) -> None:
 def test_render(folder: Path, tmp_path: Path) -> None:
     """The engine alone gives, without a server, what an upload gives; bad files are told in the same words."""
     (folder / "bad.jpg").write_text("not a picture")
+    said = safelight("render", folder, "--out", tmp_path / "other").stderr
+    assert said.startswith("Left out, as no pictures by their names: notes.txt.\n")
     done = safelight("render", folder, "--out", tmp_path / "out", "--json")
     assert done.returncode == 1
+    assert "Left out" not in done.stderr
     assert saved(tmp_path / "out") == ["beach-main.jpg", "day 2/hill-main.png"]
     results = [json.loads(line) for line in done.stdout.splitlines()]
     assert [result["error"]["code"] for result in results if result["error"]] == ["type_not_allowed"]

@@ -17,6 +17,10 @@ DEFAULT_OUT: Final = Path("safelight-out")
 """Where results are saved, if nothing else is said."""
 
 
+NAMED: Final = 2
+"""So many of the files that are left out are named."""
+
+
 class Picture(NamedTuple):
     """A file to work on, and the folder, below that of all outputs, where its own belong."""
 
@@ -50,6 +54,22 @@ def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
     return list(found.values())
 
 
+def left_out(paths: Sequence[Path], out: Path) -> str:
+    """A line that names the files of folders that are no pictures by their names; nothing if there are none. What is
+    hidden nobody misses."""
+    given = {path.resolve() for path in paths}
+    names = [
+        str(file.relative_to(path))
+        for path in paths
+        if path.is_dir()
+        for file in _files(path, out.resolve())
+        if not _is_image(file) and file.resolve() not in given
+    ]
+    names = list(dict.fromkeys(names))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"Left out, as no pictures by their names: {', '.join(names[:NAMED])}{more}." if names else ""
+
+
 def _told_apart(folders: Set[Path]) -> dict[Path, Path]:
     """A name for each folder: none for a single one, its own, or as much of its path as tells it from the others."""
     if len(folders) < 2:
@@ -68,12 +88,20 @@ def in_folder(folder: Path, out: Path) -> list[Picture]:
 
 
 def _images(folder: Path, out: Path) -> Iterator[Path]:
+    return filter(_is_image, _files(folder, out))
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES
+
+
+def _files(folder: Path, out: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.resolve() == out:
             continue
         if path.is_dir() and not path.is_symlink():
-            yield from _images(path, out)
-        elif path.suffix.lower() in SUFFIXES and path.is_file():
+            yield from _files(path, out)
+        elif path.is_file():
             yield path
 
 

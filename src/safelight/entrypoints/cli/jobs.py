@@ -69,11 +69,14 @@ def list_(
     if not found:
         say("No jobs.")
         return
-    rows = [["JOB", "STATUS", "UPDATED", "FILE"]]
+    rows = [["JOB", "STATUS", "ERROR", "UPDATED", "FILE"]]
     for job in found:
-        source = job.status.source
-        name = (source and source.filename) or ""
-        rows.append([job.id, job.status.status.value, (job.status.updated_at or "")[:19] + "Z", name])
+        said = job.status
+        code = said.error.code if said.error and said.status == "FAILED" else ""
+        name = (said.source and said.source.filename) or ""
+        rows.append([job.id, said.status.value, code, (said.updated_at or "")[:19] + "Z", name])
+    if not any(row[2] for row in rows[1:]):
+        rows = [[*row[:2], *row[3:]] for row in rows]  # nothing went wrong, so there is nothing to tell of it
     for line in columns(rows):
         say(line)
     if more:

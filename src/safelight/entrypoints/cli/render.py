@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, pictures, reason
+from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, left_out, pictures, reason
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
-from safelight.entrypoints.cli.terminal import AsJsonLines, columns, in_bytes
+from safelight.entrypoints.cli.terminal import AsJsonLines, columns, in_bytes, note
 from safelight.errors import EmptyFile, FileError, SafelightError, TooLarge
 from safelight.threads import side_by_side
 
@@ -64,6 +64,8 @@ def render(
     todo = pictures(files, out)
     check_out(out)
     plan = canonical(recipe)
+    if not as_json and (told := left_out(files, out)):
+        note(told)
     cores = min(settings.workers or bootstrap.cores(), len(todo))
     with ExitStack() as stack:
         engines: queue.SimpleQueue[SandboxedRenderer] = queue.SimpleQueue()

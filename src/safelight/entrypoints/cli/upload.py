@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, pictures
+from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, left_out, pictures
 from safelight.entrypoints.cli.following import AT_ONCE, Following, save_later
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
@@ -40,7 +40,7 @@ def upload(
     Parameters
     ----------
     files
-        Files, and folders: all images in them, all the way down.
+        Files, and folders: all images in them by their names, all the way down.
     recipe
         The name of a recipe that the server knows, or a recipe file. Without: the server's default.
     out
@@ -56,6 +56,8 @@ def upload(
     if wait:
         check_out(out)
     choice = for_request(recipe)
+    if not as_json and (told := left_out(files, out)):
+        note(told)
     results: list[Result] = []
     under_way: dict[Path, str] = {}
     try:
