@@ -4,13 +4,17 @@ python scripts/docs.py
 python scripts/docs.py --check
 """
 
+import ast
 import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
+
+import msgspec
 
 from safelight import errors
 from safelight.errors import SafelightError
@@ -24,7 +28,13 @@ Json = dict[str, Any]
 
 def pages() -> dict[Path, str]:
     """Every page and its text."""
-    made = {"settings": settings(), "cli": command_line(), "errors": error_codes(), "api": api()}
+    made = {
+        "settings": settings(),
+        "cli": command_line(),
+        "errors": error_codes(),
+        "api": api(),
+        "python": python_client(),
+    }
     texts = {name: re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() for name, lines in made.items()}
     return {REFERENCE / f"{name}.md": f"{NOTE}\n\n{text}\n" for name, text in texts.items()}
 
@@ -252,6 +262,98 @@ def _title(name: str) -> str:
     """`RecipeRefView` as people read it: Recipe ref."""
     words = re.findall(r"[A-Z][a-z]+", name.removesuffix("View"))
     return " ".join(words).capitalize()
+
+
+# --- the Python client ------------------------------------------------------------------------------------
+
+
+def python_client() -> Iterator[str]:
+    """docs/reference/python.md"""
+    from safelight import client
+    from safelight.model import JobState
+
+    public = {name: getattr(client, name) for name in client.__all__}
+    wrong = {name: one for name, one in public.items() if issubclass(one, SafelightError)}
+    answers = {name: one for name, one in public.items() if issubclass(one, msgspec.Struct)}
+    yield "# Python client"
+    yield ""
+    yield inspect.cleandoc(client.__doc__ or "")
+    yield ""
+    yield "[Use the Python client](../how-to/client.md) shows it at work. A `Progress` is a function that is told how"
+    yield "many bytes have been sent, and of how many; a `Document` is a dict, as the [API](api.md) says it."
+    for name, one in public.items():
+        if name not in wrong and name not in answers:
+            yield from _class(name, one, made_by_users=one is client.Client)
+    yield from ("", "# What the API has answered", "")
+    yield f"A `JobState` is a string: {', '.join(code(state) for state in JobState)}."
+    for name, one in answers.items():
+        yield from _class(name, one)
+    yield from ("", "# What can go wrong", "")
+    yield "Each has a `message` for people and a `code` for programs; [Errors](errors.md) lists the codes."
+    for name, one in wrong.items():
+        yield from _class(name, one)
+
+
+def _class(name: str, one: type, *, made_by_users: bool = False) -> Iterator[str]:
+    """A class with its fields and public methods, as they stand in its source: there, types have short names."""
+    [tree] = ast.parse(inspect.getsource(one)).body
+    assert isinstance(tree, ast.ClassDef)
+    methods = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    begin = methods.get("__init__")
+    yield from ("", f"## {name}", "")
+    if begin is not None and made_by_users:
+        yield from _signature(name, begin, vars(sys.modules[one.__module__]))
+    yield inspect.cleandoc(one.__doc__ or "")
+    fields = [*_fields(tree), *(_fields(begin) if begin is not None else ())]
+    if fields:
+        yield from table(("field", "type", "meaning"), fields)
+    for method, node in methods.items():
+        if not method.startswith("_"):
+            yield from ("", f"### {name}.{method}", "")
+            yield from _signature(method, node, vars(sys.modules[one.__module__]))
+            yield inspect.cleandoc(ast.get_docstring(node) or "")
+
+
+def _signature(name: str, function: ast.FunctionDef, known: Json) -> Iterator[str]:
+    """How it is called, or read if it is a property; `known` has the values of defaults that have a name."""
+    arguments = function.args
+    del arguments.args[0]  # self
+    arguments.defaults = [
+        ast.Constant(known[one.id]) if isinstance(one, ast.Name) else one for one in arguments.defaults
+    ]
+    each = re.split(r", (?![^\[]*\])", ast.unparse(arguments))  # not within brackets, as of dict[str, Any]
+    each = [re.sub(r"^(\w+: [^=]+)=", r"\1 = ", one) for one in each]
+    gives = ast.unparse(function.returns).strip("'") if function.returns else "None"
+    if any(ast.unparse(one) == "property" for one in function.decorator_list):
+        text = f"{name}: {gives}"
+    else:
+        end = "" if function.name == "__init__" else f" -> {gives}"
+        text = f"{name}({', '.join(each)}){end}"
+        if len(text) > 90:
+            text = "\n".join((f"{name}(", *(f"    {one}," for one in each), f"){end}"))
+    yield from ("```py", text, "```", "")
+
+
+def _fields(tree: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, ...]]:
+    """Name, type and meaning of what a class declares, or its `__init__` sets; the meaning is the text after it."""
+    given = tree.args.args + tree.args.kwonlyargs if isinstance(tree, ast.FunctionDef) else []
+    types = {one.arg: one.annotation for one in given}
+    kind: ast.expr | None
+    for node, after in pairwise([*tree.body, ast.Pass()]):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            name, kind = node.target.id, node.annotation
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            name, value = node.targets[0].attr, node.value
+            kind = types.get(value.id) if isinstance(value, ast.Name) else getattr(value, "func", None)
+        else:
+            continue
+        if not name.startswith("_"):
+            said = (
+                after.value.value
+                if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+                else ""
+            )
+            yield code(name), code(ast.unparse(kind) if kind else ""), str(said)
 
 
 def code(text: str) -> str:

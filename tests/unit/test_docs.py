@@ -14,6 +14,17 @@ def test_the_reference_is_in_step_with_the_code() -> None:
     assert [path.name for path in docs.stale()] == []
 
 
+def test_all_of_the_client_has_a_meaning() -> None:
+    """Each public name is on the page, and each of its methods says what it does."""
+    from safelight import client
+
+    page = "\n".join(docs.python_client())
+    assert set(re.findall(r"^## (\w+)$", page, re.MULTILINE)) == set(client.__all__)
+    told = re.findall(r"^### (\S+)\n\n```py\n[\s\S]*?\n```\n\n(\S?)", page, re.MULTILINE)
+    assert len(told) == page.count("\n### ") > 30
+    assert [name for name, meaning in told if not meaning.isalpha()] == []
+
+
 def test_the_operations_are_in_step_with_the_code() -> None:
     """Every operation and parameter is on the page, each operation with a picture; `make check` looks at those."""
     assert operations.page() == operations.PAGE.read_text()

@@ -29,6 +29,7 @@ from safelight.client.errors import (
 )
 from safelight.client.jobs import Job
 from safelight.client.pipeline import Client
+from safelight.client.webhooks import Webhooks
 from safelight.errors import ConfigurationError, RecipeInvalid
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "Status",
     "TookTooLong",
     "Unreachable",
+    "Webhooks",
 ]

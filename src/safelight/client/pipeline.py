@@ -46,6 +46,7 @@ class Client:
     ) -> None:
         self._http = Http(api, transport, key=key, patience=patience)
         self.api = self._http.api
+        """The address, without a slash at its end."""
         self.webhooks = Webhooks(self._http)
         """Who is told when something has happened."""
 
