@@ -51,7 +51,8 @@ def main(worker: socket.socket) -> None:
             if isinstance(command, wire.Fork):
                 if ahead := command.ahead:
                     entry.anticipate(ahead.recipe, ahead.width, ahead.height)
-                fork(worker, entry, start.settings, children, needs.of(ahead))
+                peak = needs.of(ahead)
+                fork(worker, entry, start.settings, children, None if command.hurry else peak)
             else:
                 ended = bury(command.pid, children)
                 needs.learn(ended)
@@ -80,8 +81,8 @@ class Needs:
         self._last = 0 if self._warmed else ended.peak_bytes
 
 
-def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int], peak: int) -> None:
-    """Fork one child and hand the socket to it over to the worker. `peak`: see `warm`."""
+def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int], peak: int | None) -> None:
+    """Fork one child and hand the socket to it over to the worker. `peak`: see `child`."""
     parent = os.getpid()
     near, far = socket.socketpair()
     with near, far:
@@ -116,11 +117,12 @@ def warm(peak: int) -> None:
         pages[:: mmap.PAGESIZE] = bytes(-(-len(pages) // mmap.PAGESIZE))
 
 
-def child(worker: socket.socket, entry: Any, settings: Settings, parent: int, peak: int) -> NoReturn:
-    """Lock in, wait for the work, do it, tell, die."""
+def child(worker: socket.socket, entry: Any, settings: Settings, parent: int, peak: int | None) -> NoReturn:
+    """Prepare, lock in, wait for the work, do it, tell, die. `peak`: see `warm`; None for no preparation at all."""
     try:
-        entry.rehearse(settings)
-        warm(peak)
+        if peak is not None:
+            entry.rehearse(settings)
+            warm(peak)
         wire.send(worker, wire.Ready(confine.confine(settings, parent)))
         wire.send(worker, draw(worker, entry, settings))
         os._exit(0)
