@@ -281,9 +281,9 @@ def python_client() -> Iterator[str]:
     yield ""
     yield "[Use the Python client](../how-to/client.md) shows it at work. A `Progress` is a function that is told how"
     yield "many bytes have been sent, and of how many; a `Document` is a dict, as the [API](api.md) says it."
-    for name, one in public.items():
-        if name not in wrong and name not in answers:
-            yield from _class(name, one, made_by_users=one is client.Client)
+    others = [name for name in public if name not in wrong and name not in answers]
+    for name in sorted(others, key=lambda name: name != "Client"):  # where everybody begins
+        yield from _class(name, public[name], made_by_users=name == "Client")
     yield from ("", "# What the API has answered", "")
     yield f"A `JobState` is a string: {', '.join(code(state) for state in JobState)}."
     for name, one in answers.items():
