@@ -1,5 +1,6 @@
 """Recipes as they are written: from YAML or JSON to plain dicts, lists, strings and numbers, not checked yet."""
 
+import codecs
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ def read(text: bytes, *, as_json: bool = False) -> Any:
     """What a text says in YAML, of which JSON is a part; `as_json`, JSON alone will do. Raise RecipeInvalid."""
     if len(text) > MAX_BYTES:
         raise RecipeInvalid(f"The recipe has {len(text)} bytes and {MAX_BYTES} are allowed.")
+    text = text.removeprefix(codecs.BOM_UTF8)  # which editors on Windows put there
     if not as_json and not text.lstrip().startswith(b"{"):
         return _read_yaml(text)
     try:
@@ -45,6 +47,8 @@ def _fault(text: bytes, error: Exception) -> str:
     """Where JSON is malformed, and why, in the words of Python's own reader, which tells the line."""
     import json
 
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return " (it is UTF-16; save it as UTF-8)"
     try:
         json.loads(text)
     except json.JSONDecodeError as found:

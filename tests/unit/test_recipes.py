@@ -553,6 +553,8 @@ def test_a_mistake_has_its_line() -> None:
     wrong = mistakes(text)
     told = dict(zip([mistake.path for mistake in wrong], lines_of(text, wrong), strict=True))
     assert told == {"version": None, "outputs": None, "steps.mark.text": 2}
+    text = b'{"version": 1, "outputs": {\n\t"a": {},\n\t"a.b": {}}}'
+    assert lines_of(text, mistakes(text)) == [3]
 
 
 def test_a_file_that_is_json_is_read_as_nothing_else() -> None:
@@ -564,9 +566,13 @@ def test_a_file_that_is_json_is_read_as_nothing_else() -> None:
     [mistake] = mistakes(text, as_json=True)
     assert "in line 2" in mistake.message
     assert parse(text.replace(b",}", b"}"), as_json=True) == parse(text)
-    for other in (b"", b"version: 1", b"\xff", b'"\xff"', b"[" * 100_000, b"\xef\xbb\xbf{}", b"NaN"):
+    for other in (b"", b"version: 1", b"\xff", b'"\xff"', b"[" * 100_000, b"NaN"):
         with pytest.raises(RecipeInvalid, match=r"is not JSON|expected the fields|is empty"):
             parse(other, as_json=True)
+    said = '{"version": 1, "outputs": {"main": {}}}'
+    assert parse(said.encode("utf-8-sig"), as_json=True) == parse(said.encode())
+    with pytest.raises(RecipeInvalid, match="save it as UTF-8"):
+        parse(said.encode("utf-16"), as_json=True)
     with pytest.raises(RecipeInvalid, match="'a' twice"):
         parse(b'{"a": 1, "a": 2}', as_json=True)
 

@@ -30,6 +30,8 @@ ASK_EVERY: Final = 5.0
 PASSING: Final = frozenset({429, 500, 502, 503, 504})
 AWAY: Final = frozenset({502, 503, 504})
 """What a proxy says instead of a server that is being restarted; from the server itself they are refusals."""
+STRANGE: Final = frozenset({404, 405, 501})
+"""What a server says that does not know the paths of the API. Others may be said by a gateway before a Safelight."""
 PROBLEM: Final = "urn:safelight:problem:"
 """What the type of a problem document begins with that is a Safelight's."""
 LONGEST_PAUSE: Final = 30.0
@@ -134,7 +136,7 @@ class Http:
 
     def checked(self, url: str, response: httpx.Response) -> httpx.Response:
         """The response if it is good. Raise Refused; of a path of the API also for what no Safelight would say."""
-        if url.startswith("/") and response.is_error and not passes(response) and not _may_be_ours(response):
+        if url.startswith("/") and response.status_code in STRANGE and not _may_be_ours(response):
             answered = f"{response.status_code} {response.reason_phrase}"
             raise Refused(
                 f"What answers at {self.api} is not a Safelight: it answered {answered} "
@@ -295,7 +297,7 @@ def _may_be_ours(response: httpx.Response) -> bool:
     """Whether a Safelight may have refused so: it says a `code`, and the gateway before it on AWS a `message`."""
     try:
         body = msgspec.json.decode(response.read())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return isinstance(body, dict) and bool(body.keys() & {"code", "message"})
 

@@ -19,7 +19,8 @@ def for_request(recipe: str | Path | dict[str, Any] | None) -> str | dict[str, A
         content = read_file(recipe)
         if not isinstance(content, dict):  # a word alone would be taken for the name of another recipe
             raise RecipeInvalid("expected a recipe, with fields such as version and outputs.")
-        json.dumps(content, allow_nan=False)
+        if json.loads(json.dumps(content, allow_nan=False)) != content:  # `on` and `1` are no names in YAML
+            raise RecipeInvalid("a name in it is no text; put it in quotes.")
     except RecipeInvalid as error:
         raise RecipeInvalid(f"{recipe}: {error.message}") from None
     except (TypeError, ValueError, RecursionError) as error:  # YAML has dates, and circles

@@ -51,7 +51,8 @@ START_SECONDS: Final = 30.0
 
 HURRY: Final = 0.02
 """Seconds. If a job comes sooner than that after the one before, there is no time between jobs in which preparing a
-child would cost nobody anything; the next one is sent to work as it is."""
+child would cost nobody anything; the next one is sent to work as it is. So is the first after such a row, however long
+it waits."""
 
 _GONE: Final = (EOFError, OSError, ValueError, msgspec.MsgspecError)
 """What `wire` raises when the other end died or talks nonsense."""
@@ -169,7 +170,7 @@ class SandboxedRenderer:
         self._zygote: Zygote | None = None
         self._closed = False
         self._habits = Habits(settings)
-        self._idle_since = 0.0
+        self._idle_since = float("-inf")
         self._hurry = False
         confine.hide()
 

@@ -51,8 +51,8 @@ def main(worker: socket.socket) -> None:
             if isinstance(command, wire.Fork):
                 if ahead := command.ahead:
                     entry.anticipate(ahead.recipe, ahead.width, ahead.height)
-                peak = needs.of(ahead)
-                fork(worker, entry, start.settings, children, None if command.hurry else peak)
+                peak = needs.of(ahead, hurry=command.hurry)
+                fork(worker, entry, start.settings, children, peak)
             else:
                 ended = bury(command.pid, children)
                 needs.learn(ended)
@@ -69,8 +69,11 @@ class Needs:
         self._like: wire.Ahead | None = None
         self._known = self._last = self._warmed = 0
 
-    def of(self, ahead: wire.Ahead | None) -> int:
-        """The peak, in bytes, of a child with such a job; 0 if that is not known."""
+    def of(self, ahead: wire.Ahead | None, *, hurry: bool = False) -> int | None:
+        """The peak, in bytes, of a child with such a job; 0 if that is not known, None if it is not to be prepared."""
+        if hurry:
+            self._warmed = 0
+            return None
         if ahead != self._like or not self._known:
             self._like, self._known = ahead, self._last if ahead else 0
         self._warmed = self._known

@@ -15,9 +15,9 @@ def lines_of(text: bytes, mistakes: Iterable[RecipeInvalid]) -> list[int | None]
     mistake names no place, or nothing of it is there."""
     import yaml
 
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError):  # JSON may be none of YAML, if there are tabs in it
+    try:  # tabs, with which JSON may be indented, are not for YAML
+        root = yaml.compose(text.replace(b"\t", b" "), Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError):
         root = None
     return [_line(root, mistake.path) for mistake in mistakes]
 
@@ -27,8 +27,8 @@ def _line(node: "yaml.Node | None", path: str) -> int | None:
         path = re.sub(r"^steps\.step(\d+)", r"chain.\1", path)  # the names that a chain's steps are given
     line = None
     while path:
-        for name, mark, value in _entries(node):
-            # As a whole, and not split at its dots: a name that is wrong may have some.
+        for name, mark, value in sorted(_entries(node), key=lambda entry: -len(entry[0])):
+            # The longest first, and as a whole, and not split at its dots: a name that is wrong may have some.
             if f"{path}.".startswith(f"{name}."):
                 line, node, path = mark, value, path[len(name) + 1 :]
                 break

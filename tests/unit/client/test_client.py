@@ -175,6 +175,7 @@ def test_a_recipe_from_a_file(photo: Path, tmp_path: Path, name: str, text: str)
         ("a.yaml", "default", "expected a recipe, with fields such as"),
         ("a.yaml", "version: 2024-01-01", "JSON, by which recipes are sent, can not say it .*date"),
         ("a.yaml", "version: .nan", "can not say it"),
+        ("a.yaml", "outputs: {on: {format: png}, yes: {format: jpeg}}", "a name in it is no text"),
         ("a.yaml", "&a {version: *a}", "can not be read|can not say it"),
     ],
 )
@@ -552,11 +553,12 @@ def test_somebody_else_refuses(answer: httpx.Response, pauses: list[float]) -> N
     [
         (problem(404, "job_not_found", "There is no such job."), "job_not_found"),
         (httpx.Response(403, json={"message": "Forbidden"}), "refused"),
+        *[(httpx.Response(status, html="<h1>No.</h1>"), "refused") for status in (400, 401, 403, 413, 431)],
         (httpx.Response(500, html="<h1>Oops</h1>"), "refused"),
     ],
 )
 def test_a_safelight_refuses(answer: httpx.Response, code: str) -> None:
-    """By a problem, on AWS by its gateway, and what passes by itself by any proxy in between."""
+    """By a problem, on AWS by its gateway; a proxy in between about keys and sizes, and what passes by itself."""
     with Script({"GET /jobs/j": answer}).client() as client, pytest.raises(Refused) as told:
         client.job("j")
     assert told.value.code == code

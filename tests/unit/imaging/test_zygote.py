@@ -44,6 +44,18 @@ def test_another_kind_of_job_needs_what_it_needs() -> None:
     assert needs.of(None) == 0
 
 
+def test_a_child_that_is_not_prepared_tells_what_it_needs() -> None:
+    """In a hurry nothing is touched, so what it came to counts for the next."""
+    needs = Needs()
+    needs.of(None)
+    needs.learn(ended(50))
+    assert needs.of(PHOTO) == 50
+    needs.learn(ended(70))
+    assert needs.of(PHOTO, hurry=True) is None
+    needs.learn(ended(20))
+    assert needs.of(THUMB) == 20
+
+
 @linux
 def test_the_next_child_has_the_memory_of_a_usual_job(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has touched it while it waits, and no more than a waiting child may."""

@@ -58,14 +58,14 @@ def left_out(paths: Sequence[Path], out: Path) -> str:
     """A line that names the files of folders that are no pictures by their names; nothing if there are none. What is
     hidden nobody misses."""
     given = {path.resolve() for path in paths}
-    names = [
-        str(file.relative_to(path))
+    found = {
+        file.resolve(): str(file)
         for path in paths
         if path.is_dir()
         for file in _files(path, out.resolve())
         if not _is_image(file) and file.resolve() not in given
-    ]
-    names = list(dict.fromkeys(names))
+    }
+    names = list(found.values())
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"Left out, as no pictures by their names: {', '.join(names[:NAMED])}{more}." if names else ""
 

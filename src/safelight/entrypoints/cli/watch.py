@@ -103,7 +103,8 @@ def watch(
     every
         Seconds between two looks.
     once
-        Process what is there, and end: as soon as every picture there has been unchanged for two looks.
+        Process what is there, and end: as soon as every picture that was there at the start has been unchanged for
+        two looks.
     """
     if not folder.is_dir():
         raise UsageError(
@@ -145,6 +146,8 @@ class _Watcher:
         self._journal = Journal(out / JOURNAL, _digest(recipe))
         self._seen: dict[Path, State] = {}
         self._changing: list[Path] = []
+        self._there: frozenset[Path] | None = None
+        """What the first look found: an end waits for these alone, or pictures that keep coming would put it off."""
         self._away = self._waits = False
         self.results: dict[Path, Result] = {}
         """Of the last look alone, as a watch may go on for months; of all looks if it is to end."""
@@ -163,7 +166,9 @@ class _Watcher:
             state = seen[picture.path] = State(status.st_size, status.st_mtime_ns)
             if self._seen.get(picture.path) == state and not self._journal.has(picture.path, state):
                 ready[picture.path] = (picture, state)
-        self._changing = [path for path, state in seen.items() if self._seen.get(path) != state]
+        if self._there is None:
+            self._there = frozenset(seen)
+        self._changing = [path for path in seen if path in self._there and self._seen.get(path) != seen[path]]
         self._seen = seen
         if ready:
             self._process(ready)

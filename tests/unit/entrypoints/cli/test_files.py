@@ -87,12 +87,15 @@ class TestPictures:
     def test_what_is_left_out_is_named(self, home: Path) -> None:
         assert left_out([Path("one.webp"), Path("ben")], Path("out")) == ""
         told = "Left out, as no pictures by their names: "
-        assert left_out([Path("anna")], Path("out")) == f"{told}notes.txt."
+        assert left_out([Path("anna")], Path("out")) == f"{told}anna/notes.txt."
         assert left_out([Path("anna"), Path("anna/notes.txt")], Path("out")) == ""
         for name in ("anna/2024/a.psd", "anna/z.mov", "anna/2024/.hidden", "anna/made/m.txt"):
             (home / name).parent.mkdir(exist_ok=True)
             (home / name).touch()
-        assert left_out([Path("anna")], Path("anna/made")) == f"{told}2024/a.psd, notes.txt and 1 more."
+        assert (
+            left_out([Path("anna")], Path("anna/made"))
+            == f"{told}anna/2024/a.psd, anna/notes.txt and 1 more."
+        )
 
     @pytest.mark.parametrize(
         ("paths", "message"),

@@ -104,6 +104,22 @@ def test_once_waits_for_what_still_changes(
     ]
 
 
+def test_once_ends_while_pictures_go_on_coming(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for those alone that were there at first."""
+    (folder / "a.jpg").write_bytes(b"x")
+    looks = 0
+
+    def pause(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        assert looks < 5
+        (folder / f"{looks}.jpg").write_bytes(b"x")
+
+    monkeypatch.setattr("time.sleep", pause)
+    assert once(folder) == 0
+    assert looks == 1
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [
