@@ -340,8 +340,9 @@ def _fields(tree: ast.ClassDef | ast.FunctionDef) -> Iterator[tuple[str, ...]]:
     types = {one.arg: one.annotation for one in given}
     kind: ast.expr | None
     for node, after in pairwise([*tree.body, ast.Pass()]):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            name, kind = node.target.id, node.annotation
+        if isinstance(node, ast.AnnAssign):
+            name = getattr(node.target, "id", "") or getattr(node.target, "attr", "")
+            kind = node.annotation
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
             name, value = node.targets[0].attr, node.value
             kind = types.get(value.id) if isinstance(value, ast.Name) else getattr(value, "func", None)

@@ -38,6 +38,7 @@ class Batch:
 
     def __init__(self, client: "Client", batch_id: str) -> None:
         self.id = batch_id
+        """What `Client.batch` takes."""
         self._client = client
         self._http = client._http  # noqa: SLF001 (a batch is a part of its client)
         self._status: BatchStatus | None = None

@@ -31,6 +31,7 @@ class Job:
         self, client: "Client", job_id: str, *, name: str = "", document: dict[str, Any] | None = None
     ) -> None:
         self.id = job_id
+        """What `Client.job` and `safelight jobs` take."""
         self._client = client
         self._http = client._http  # noqa: SLF001 (a job is a part of its client)
         self._name = name

@@ -45,7 +45,7 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._http = Http(api, transport, key=key, patience=patience)
-        self.api = self._http.api
+        self.api: str = self._http.api
         """The address, without a slash at its end."""
         self.webhooks = Webhooks(self._http)
         """Who is told when something has happened."""
