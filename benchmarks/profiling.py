@@ -153,7 +153,10 @@ def impersonal(svg: str, title: str, folders: Mapping[str, str]) -> str:
     svg = re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\1{title}", svg)
     for folder, name in folders.items():
         svg = svg.replace(folder, name)
-    return svg.replace(f"{HERE.parent}/", "").replace(f"{sys.base_prefix}/", "")
+    svg = svg.replace(f"{HERE.parent}/", "").replace(f"{sys.base_prefix}/", "")
+    return re.sub(
+        r"&quot;/[^<]*\.\.</text>", "&quot;..</text>", svg
+    )  # a label may be cut off within a folder's name
 
 
 def main(program: Path) -> None:
