@@ -49,11 +49,6 @@ log = logging.getLogger(__name__)
 START_SECONDS: Final = 30.0
 """How long a zygote may take to load the codecs."""
 
-HURRY: Final = 0.02
-"""Seconds. If a job comes sooner than that after the one before, there is no time between jobs in which preparing a
-child would cost nobody anything; the next one is sent to work as it is. So is the first after such a row, however long
-it waits."""
-
 _GONE: Final = (EOFError, OSError, ValueError, msgspec.MsgspecError)
 """What `wire` raises when the other end died or talks nonsense."""
 
@@ -88,9 +83,9 @@ class Zygote:
         self._asked: list[type[wire.Fork] | type[wire.End]] = []
         wire.send(near, wire.Start(settings, entry))
 
-    def fork(self, ahead: wire.Ahead | None = None, *, hurry: bool = False) -> None:
+    def fork(self, ahead: wire.Ahead | None = None) -> None:
         """Ask for the next child. Raise one of _GONE, as all of these do."""
-        wire.send(self._channel, wire.Fork(ahead, hurry))
+        wire.send(self._channel, wire.Fork(ahead))
         self._asked.append(wire.Fork)
 
     def child(self) -> Child:
@@ -170,8 +165,6 @@ class SandboxedRenderer:
         self._zygote: Zygote | None = None
         self._closed = False
         self._habits = Habits(settings)
-        self._idle_since = float("-inf")
-        self._hurry = False
         confine.hide()
 
     def start(self) -> tuple[str, ...]:
@@ -200,7 +193,6 @@ class SandboxedRenderer:
         recipe = work.recipe
         plan = plan_of(recipe)
         with self._turn, contextlib.ExitStack() as stack:
-            self._hurry = time.monotonic() - self._idle_since < HURRY
             zygote, child = self._ready()
             ahead = None
             outputs = [stack.enter_context(new_file()) for _ in plan.files()]
@@ -282,8 +274,7 @@ class SandboxedRenderer:
         """End a child that has answered, and ask for the next one, without waiting for either."""
         self._bury(zygote, child, wait=False)
         with contextlib.suppress(*_GONE):
-            zygote.fork(ahead, hurry=self._hurry)
-        self._idle_since = time.monotonic()
+            zygote.fork(ahead)
 
     def _bury(self, zygote: Zygote, child: Child, *, wait: bool = True) -> int | None:
         try:

@@ -39,13 +39,9 @@ class Ahead(msgspec.Struct, frozen=True):
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):
-    """Worker to zygote: fork a child, with what can be computed ahead. Answered by Forked.
-
-    In a hurry it prepares nothing: see `sandbox.HURRY`.
-    """
+    """Worker to zygote: fork a child, with what can be computed ahead. Answered by Forked."""
 
     ahead: Ahead | None = None
-    hurry: bool = False
 
 
 class End(msgspec.Struct, frozen=True, tag=True):

@@ -51,8 +51,7 @@ def main(worker: socket.socket) -> None:
             if isinstance(command, wire.Fork):
                 if ahead := command.ahead:
                     entry.anticipate(ahead.recipe, ahead.width, ahead.height)
-                peak = needs.of(ahead, hurry=command.hurry)
-                fork(worker, entry, start.settings, children, peak)
+                fork(worker, entry, start.settings, children, needs.of(ahead))
             else:
                 ended = bury(command.pid, children)
                 needs.learn(ended)
@@ -69,11 +68,8 @@ class Needs:
         self._like: wire.Ahead | None = None
         self._known = self._last = self._warmed = 0
 
-    def of(self, ahead: wire.Ahead | None, *, hurry: bool = False) -> int | None:
-        """The peak, in bytes, of a child with such a job; 0 if that is not known, None if it is not to be prepared."""
-        if hurry:
-            self._warmed = 0
-            return None
+    def of(self, ahead: wire.Ahead | None) -> int:
+        """The peak, in bytes, of a child with such a job; 0 if that is not known."""
         if ahead != self._like or not self._known:
             self._like, self._known = ahead, self._last if ahead else 0
         self._warmed = self._known
@@ -84,8 +80,8 @@ class Needs:
         self._last = 0 if self._warmed else ended.peak_bytes
 
 
-def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int], peak: int | None) -> None:
-    """Fork one child and hand the socket to it over to the worker. `peak`: see `child`."""
+def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int], peak: int) -> None:
+    """Fork one child and hand the socket to it over to the worker. `peak`: see `warm`."""
     parent = os.getpid()
     near, far = socket.socketpair()
     with near, far:
@@ -120,12 +116,11 @@ def warm(peak: int) -> None:
         pages[:: mmap.PAGESIZE] = bytes(-(-len(pages) // mmap.PAGESIZE))
 
 
-def child(worker: socket.socket, entry: Any, settings: Settings, parent: int, peak: int | None) -> NoReturn:
-    """Prepare, lock in, wait for the work, do it, tell, die. `peak`: see `warm`; None for no preparation at all."""
+def child(worker: socket.socket, entry: Any, settings: Settings, parent: int, peak: int) -> NoReturn:
+    """Lock in, wait for the work, do it, tell, die."""
     try:
-        if peak is not None:
-            entry.rehearse(settings)
-            warm(peak)
+        entry.rehearse(settings)
+        warm(peak)
         wire.send(worker, wire.Ready(confine.confine(settings, parent)))
         wire.send(worker, draw(worker, entry, settings))
         os._exit(0)
