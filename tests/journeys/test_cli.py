@@ -51,7 +51,7 @@ def saved(folder: Path) -> list[str]:
 
 def test_upload_a_folder(api: str, folder: Path, tmp_path: Path) -> None:
     """All pictures of a folder are sent, and come back in folders that look like it. A second run adds nothing."""
-    left_out = "Left out, as no pictures by their names: notes.txt.\n"
+    left_out = f"Left out, as no pictures by their names: {folder / 'notes.txt'}.\n"
     for more in ((), ("--json",)):
         done = safelight("upload", folder, *more, "--out", "out", cwd=tmp_path, settings={"api": api})
         assert (done.returncode, done.stderr) == (0, "" if more else left_out)
@@ -312,7 +312,7 @@ def test_render(folder: Path, tmp_path: Path) -> None:
     """The engine alone gives, without a server, what an upload gives; bad files are told in the same words."""
     (folder / "bad.jpg").write_text("not a picture")
     said = safelight("render", folder, "--out", tmp_path / "other").stderr
-    assert said.startswith("Left out, as no pictures by their names: notes.txt.\n")
+    assert said.startswith(f"Left out, as no pictures by their names: {folder / 'notes.txt'}.\n")
     done = safelight("render", folder, "--out", tmp_path / "out", "--json")
     assert done.returncode == 1
     assert "Left out" not in done.stderr
