@@ -188,15 +188,16 @@ class _Watcher:
         return summary(list(self.results.values()))
 
     def _nothing_new(self) -> str:
-        if not self._seen:
-            return f"There is no picture in {self._folder}."
-        failed = sum(self._journal.failed(path) for path in self._seen)
-        if len(self._seen) == 1:
+        done = [path for path, state in self._seen.items() if self._journal.has(path, state)]
+        if not done:
+            return f"There was no picture in {self._folder}."
+        failed = sum(self._journal.failed(path) for path in done)
+        if len(done) == 1:
             return (
                 f"Nothing new in {self._folder}: 1 picture was done before{', and failed' if failed else ''}."
             )
         told = f", {failed} of them failed" if failed else ""
-        return f"Nothing new in {self._folder}: {len(self._seen)} pictures were done before{told}."
+        return f"Nothing new in {self._folder}: {len(done)} pictures were done before{told}."
 
     def _process(self, ready: dict[Path, tuple[Picture, State]]) -> None:
         from safelight.client import Client, Unreachable

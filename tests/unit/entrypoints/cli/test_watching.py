@@ -120,10 +120,19 @@ def test_once_ends_while_pictures_go_on_coming(folder: Path, monkeypatch: pytest
     assert looks == 1
 
 
+def test_what_comes_too_late_was_not_done_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is left to the next time, and nothing is said of it."""
+    monkeypatch.setattr("time.sleep", lambda _: (folder / "late.jpg").write_bytes(b"x"))
+    assert once(folder) == 0
+    assert capsys.readouterr().err == "There was no picture in in.\n"
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [
-        ((), "There is no picture in in."),
+        ((), "There was no picture in in."),
         (("a.jpg",), "Nothing new in in: 1 picture was done before."),
         (("bad.jpg",), "Nothing new in in: 1 picture was done before, and failed."),
         (("a.jpg", "b.jpg"), "Nothing new in in: 2 pictures were done before."),
