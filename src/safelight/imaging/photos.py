@@ -4,7 +4,8 @@ The shortest is not to decode it at all (see `splice`). Where that can not be, P
 blended in place, and Pillow writes it again with the file's own quantisation tables and subsampling, so that what was
 not touched changes as little as a second encoding allows. Measured on 2 to 24 MP this is as fast as streaming through
 libvips where memory comes in small pages and faster where it comes in large ones (see `zygote`); decoding to YCbCr to
-spare the colour conversion is slower, because Pillow packs RGB with wider instructions.
+spare the colour conversion is slower, because Pillow packs RGB with wider instructions. Large ones are encoded by two
+threads (see `halves`).
 """
 
 from collections.abc import Sequence

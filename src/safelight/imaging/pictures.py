@@ -17,7 +17,7 @@ import msgspec
 import pyvips
 from PIL import AvifImagePlugin, Image, ImageSequence, JpegImagePlugin
 
-from safelight.imaging import heic, profiles
+from safelight.imaging import halves, heic, profiles
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.operations import Size
 
@@ -45,6 +45,9 @@ text. PNG's filter "sub" is the fastest, and good on photos; drawings grow by it
 "paeth", which keeps them small, and which would cost photos a quarter more time and 4 % more bytes."""
 
 GIF_EFFORT: Final = 3
+
+HALVED: Final = 3_000_000
+"""Pixels from which a JPEG is encoded by two threads. Below, a second thread costs as much as it saves."""
 
 _EXIF, _ICC = 1, 8
 """Flags of libvips for what to keep (VipsForeignKeep)."""
@@ -280,7 +283,20 @@ def save_jpeg(
         options |= {"qtables": tables.quantisation, "subsampling": tables.subsampling}
     else:
         options |= {"quality": KEEP["jpeg"] if quality == "keep" else quality, "subsampling": "4:2:0"}
-    image.save(file, "JPEG", **options)
+    if (
+        image.width * image.height < HALVED
+        or not _has_descriptor(file)
+        or not halves.save(image, file, options)
+    ):
+        image.save(file, "JPEG", **options)
+
+
+def _has_descriptor(file: IO[bytes]) -> bool:
+    try:
+        file.fileno()
+    except OSError:
+        return False
+    return True
 
 
 def to_pillow(frame: pyvips.Image, *, alpha: bool) -> Image.Image:
