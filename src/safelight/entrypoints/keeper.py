@@ -26,6 +26,9 @@ AT_ONCE: Final = 5.0
 LOOK_AGAIN: Final = 5.0
 """Seconds after which the courier looks for work though nobody rang: a ring dies with the process that heard it."""
 
+REST: Final = 0.05
+"""Seconds between two looks, however often it rings: under load, what happens meanwhile is told together."""
+
 PAUSE_AFTER_ERROR: Final = 1.0
 
 
@@ -76,7 +79,8 @@ def deliver(system: bootstrap.OnOneMachine, stop: threading.Event) -> None:
             except Exception:
                 log.exception("webhooks are not delivered; it is tried again")
                 wait = PAUSE_AFTER_ERROR
-            bell.sleep(LOOK_AGAIN if wait is None else min(wait, LOOK_AGAIN))
+            if not stop.wait(REST):
+                bell.sleep(LOOK_AGAIN if wait is None else min(wait, LOOK_AGAIN))
     finally:
         courier.close()
 

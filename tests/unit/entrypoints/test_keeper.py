@@ -81,3 +81,29 @@ def test_the_store_is_tended_while_a_sweep_goes_on() -> None:
     system: Any = SimpleNamespace(tend=tend)
     keeper.tend(system, cast(Any, SimpleNamespace(wait=wait, is_set=stop.is_set)))
     assert tended == 3
+
+
+def test_what_happens_at_once_is_told_together() -> None:
+    """A bell that never stops ringing is answered after a rest each time, and a request to stop ends the rest."""
+    done: list[str] = []
+    stop = threading.Event()
+
+    def rest(seconds: float) -> bool:
+        assert seconds == keeper.REST
+        done.append("rest")
+        if done.count("rest") == 3:
+            stop.set()
+        return stop.is_set()
+
+    bell = SimpleNamespace(drain=lambda: None, ring=lambda: None, sleep=lambda _: done.append("rung"))
+    courier = SimpleNamespace(
+        take_over=lambda: None, start_due=lambda: None, close=lambda: done.append("closed")
+    )
+    system: Any = SimpleNamespace(
+        service=None,
+        courier_bell=bell,
+        courier=lambda _body, freed: courier,
+        sweeper=SimpleNamespace(tell=lambda budget: done.append("told")),
+    )
+    keeper.deliver(system, cast(Any, SimpleNamespace(wait=rest, is_set=stop.is_set)))
+    assert done == ["told", "rest", "rung", "told", "rest", "rung", "told", "rest", "closed"]
