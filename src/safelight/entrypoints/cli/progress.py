@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from safelight.entrypoints.cli.terminal import complain, complaint, say
+from safelight.entrypoints.cli.terminal import complain, complaint, say, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -59,7 +59,7 @@ class Bar:
         self._progress = progress
         self._overall = overall
         if progress is not None:
-            self._task = progress.add_task(f"  {name}", total=1.0, stage="")
+            self._task = progress.add_task(f"  {shown(name)}", total=1.0, stage="")
 
     def at(self, part: float, stage: str) -> None:
         """The file is so far, and this is being done."""

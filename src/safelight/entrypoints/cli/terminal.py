@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import sys
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TextIO
 
 from cyclopts import Parameter
 
@@ -49,7 +50,7 @@ class UsageError(SafelightError):
 
 def say(line: str = "") -> None:
     """Print a line of the result."""
-    sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{_fit(line, sys.stdout)}\n")
     sys.stdout.flush()
 
 
@@ -60,7 +61,7 @@ def say_json(value: Any, *, whole: bool = True) -> None:
 
 def note(message: str) -> None:
     """Something worth knowing, beside the result: on stderr, so that scripts read the result alone."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{_fit(message, sys.stderr)}\n")
 
 
 def complain(message: str) -> None:
@@ -70,12 +71,26 @@ def complain(message: str) -> None:
 
 def complaint(message: str) -> str:
     """The line that says what is wrong."""
-    return f"{paint('safelight:', RED, sys.stderr)} {' '.join(message.split())}"
+    return f"{paint('safelight:', RED, sys.stderr)} {shown(' '.join(message.split()))}"
 
 
 def with_advice(message: str, code: str | None) -> str:
     """What was said, and how a key is given on the command line where one is missing or wrong."""
     return f"{message} Here: --key or SAFELIGHT_KEY." if code == NotAuthenticated.code else message
+
+
+_CONTROL: Final = re.compile(r"(\033\[\d+m|\n|\t)|[\x00-\x1f\x7f-\x9f]")
+
+
+def shown(line: str) -> str:
+    """The line for a terminal. The name of a file may hold what moves the cursor, or worse: of what is no writing, only
+    the colours of `paint` and the ends of lines are let through."""
+    return _CONTROL.sub(lambda found: found[1] or found[0].encode("unicode_escape").decode(), line)
+
+
+def _fit(line: str, stream: TextIO) -> str:
+    """The line for this stream: programs get names as they are."""
+    return shown(line) if stream.isatty() else line
 
 
 def paint(text: str, colour: str, stream: Any = None) -> str:
