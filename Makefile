@@ -34,10 +34,10 @@ export PKG_CONFIG := false
 # What was compiled is kept, whatever the shell says: tests start hundreds of processes.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Tests run side by side, in groups that share their servers: tests/conftest.py. There is one process more than there are
-# cores, since some tests wait. ARGS="-n0 -s" for one process.
+# Tests run side by side, in groups that share their servers: tests/conftest.py. There are two processes more than there
+# are cores, since many tests wait. ARGS="-n0 -s" for one process.
 CORES := $(or $(shell nproc 2>/dev/null || sysctl -n hw.ncpu 2>/dev/null),2)
-SIDE_BY_SIDE := -n $(shell expr $(CORES) + 1) --maxprocesses 5 --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := -n $(shell expr $(CORES) + 2) --maxprocesses 6 --dist loadfile --no-loadscope-reorder
 
 # A .venv is trusted only if its interpreter runs and it was made in this folder (its scripts hold absolute paths).
 ifneq ($(wildcard $(VENV)),)

@@ -46,8 +46,9 @@ text. PNG's filter "sub" is the fastest, and good on photos; drawings grow by it
 
 GIF_EFFORT: Final = 3
 
-HALVED: Final = 3_000_000
-"""Pixels from which a JPEG is encoded by two threads. Below, a second thread costs as much as it saves."""
+HALVED: Final = 16_000_000
+"""Pixels from which a JPEG is encoded by two threads: where one waits longest. It costs some percent of CPU, and that
+is time where all cores have jobs of their own."""
 
 _EXIF, _ICC = 1, 8
 """Flags of libvips for what to keep (VipsForeignKeep)."""

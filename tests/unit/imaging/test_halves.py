@@ -136,7 +136,7 @@ def test_where_a_photo_is_cut() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_photos_are_encoded_so_in_the_sandbox(render: Render, mode: str) -> None:
     """Its locks let a thread begin."""
-    image = grain(2048, 1536, mode)
+    image = grain(4624, 3468, mode)
     file = io.BytesIO()
     image.save(file, "JPEG", quality=90)
     made = content(render(file.getvalue(), COPY))
