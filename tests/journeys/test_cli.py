@@ -405,7 +405,12 @@ def test_recipes(tmp_path: Path) -> None:
     assert (told.returncode, told.stderr, line.endswith(mistake)) == (1, "", True)
     assert json.loads(told.stdout)["lines"] == [3]
     (strict := tmp_path / "comma.json").write_text('{"version": 1, "outputs": {"main": {}},}')
-    for done in (safelight("recipe", "lint", strict), safelight("render", good, "--recipe", strict)):
+    for words in (
+        ("recipe", "lint", strict),
+        ("render", good, "--recipe", strict),
+        ("recipe", "put", "web", strict),
+    ):
+        done = safelight(*words)
         assert done.returncode == 1
         assert "The recipe is not JSON: it can not be read in line 1, column " in done.stdout + done.stderr
     done = safelight("recipe", "lint", bad)

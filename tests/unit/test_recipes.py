@@ -399,6 +399,11 @@ def test_the_book_holds_the_folder(tmp_path: Path) -> None:
     assert book.names() == ("default", "web")
     assert book.get("web") == parse(GOOD.encode())
     assert book.get("default") == default("mine")
+    (tmp_path / "default.json").write_text('{"version": 1, "outputs": {"main": {}},}')
+    with pytest.raises(
+        ConfigurationError, match=r"default\.json: The recipe is not JSON: .* in line 1, column"
+    ):
+        Book(Settings(recipes=str(tmp_path)))
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:

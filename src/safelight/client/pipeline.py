@@ -17,7 +17,7 @@ from safelight.client.errors import AnotherFile, EmptyFile
 from safelight.client.http import Http
 from safelight.client.jobs import Job
 from safelight.client.parts import Progress, send_parts
-from safelight.client.recipes import for_request
+from safelight.client.recipes import for_request, to_put
 from safelight.client.saving import digest
 from safelight.client.watching import Watch
 from safelight.client.webhooks import Webhooks
@@ -237,7 +237,7 @@ class Client:
     def put_recipe(self, name: str, recipe: bytes | Path) -> Any:
         """Give a recipe, YAML or JSON or a file of it, a name of one's own, new or in place of what it meant."""
         path = f"/recipes/{quote(name, safe='')}"
-        content = recipe.read_bytes() if isinstance(recipe, Path) else recipe
+        content = to_put(recipe)
         return self._http.ask(object, "PUT", path, lambda: {"content": content})
 
     def delete_recipe(self, name: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from safelight.errors import RecipeInvalid
-from safelight.notation import read_file
+from safelight.notation import is_json, read, read_file
 
 
 def for_request(recipe: str | Path | dict[str, Any] | None) -> str | dict[str, Any] | None:
@@ -26,3 +26,16 @@ def for_request(recipe: str | Path | dict[str, Any] | None) -> str | dict[str, A
     except (TypeError, ValueError, RecursionError) as error:  # YAML has dates, and circles
         raise RecipeInvalid(f"{recipe}: JSON, by which recipes are sent, can not say it ({error}).") from None
     return content
+
+
+def to_put(recipe: bytes | Path) -> bytes:
+    """A recipe's text as it is. Raise RecipeInvalid, naming the file, for one that is no YAML, or no JSON though it is
+    called so; OSError if it can not be read."""
+    if not isinstance(recipe, Path):
+        return recipe
+    text = recipe.read_bytes()
+    try:
+        read(text, as_json=is_json(recipe))
+    except RecipeInvalid as error:
+        raise RecipeInvalid(f"{recipe}: {error.message}") from None
+    return text

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from safelight.config import Settings
 from safelight.errors import ConfigurationError, RecipeInvalid, UnknownRecipe
+from safelight.notation import is_json
 from safelight.recipes.reading import build, parse
 from safelight.recipes.recipe import Recipe
 
@@ -34,7 +35,7 @@ class Book:
             raise ConfigurationError(f"SAFELIGHT_WATERMARK_TEXT: {reason}") from None
         for path in _files(settings.recipes):
             try:
-                self._recipes[path.stem] = parse(path.read_bytes(), settings.assets)
+                self._recipes[path.stem] = parse(path.read_bytes(), settings.assets, as_json=is_json(path))
             except RecipeInvalid as error:
                 raise ConfigurationError(f"{path}: {error.message}") from None
             except OSError as error:

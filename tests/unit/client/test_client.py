@@ -190,6 +190,19 @@ def test_a_file_that_holds_no_recipe(photo: Path, tmp_path: Path, name: str, tex
     assert script.seen == []
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.yaml", "version: ["), ("a.json", '{"version": 1,}')])
+def test_a_file_that_is_no_recipe_gets_no_name(tmp_path: Path, name: str, text: str) -> None:
+    """The server would be told of a text without a file, and could not say which it was."""
+    (file := tmp_path / name).write_text(text)
+    script = Script({})
+    with (
+        script.client() as client,
+        pytest.raises(RecipeInvalid, match=rf"{name}: .*can not be read in line 1"),
+    ):
+        client.put_recipe("web", file)
+    assert script.seen == []
+
+
 def test_an_empty_file_is_not_asked_for(tmp_path: Path) -> None:
     """It is told as what it is, before any request."""
     (tmp_path / "empty.jpg").touch()

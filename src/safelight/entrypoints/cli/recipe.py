@@ -95,7 +95,10 @@ def put(
     from safelight.client import Client
 
     with Client(api, key=key) as client:
-        digest = client.put_recipe(name, _read(file))["digest"]
+        try:
+            digest = client.put_recipe(name, file)["digest"]
+        except OSError as error:
+            raise _unreadable(file, error) from None
     if as_json:
         say_json({"name": name, "digest": digest})
     else:
@@ -325,4 +328,8 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise UsageError(f"The recipe {file} can not be read: {error.strerror}.") from None
+        raise _unreadable(file, error) from None
+
+
+def _unreadable(file: Path, error: OSError) -> UsageError:
+    return UsageError(f"The recipe {file} can not be read: {error.strerror}.")
