@@ -1,7 +1,7 @@
 """The keeper: the one process that sweeps, moves the write-ahead log into the database, and delivers webhooks.
 
-Webhooks are delivered by a thread of its own as soon as something has happened: it sleeps on a bell that every write
-of a notice rings, and looks by itself when the next attempt is due, or when a ring may have been lost.
+Webhooks are delivered by a thread of its own as something happens, 50 ms later at most: it sleeps on a bell that every
+write of a notice rings, and looks by itself when the next attempt is due, or when a ring may have been lost.
 """
 
 import logging
@@ -63,7 +63,7 @@ def sweep(system: bootstrap.System, stop: threading.Event) -> None:
 
 
 def deliver(system: bootstrap.OnOneMachine, stop: threading.Event) -> None:
-    """Tell of what has happened, at once, until `stop` is set and the bell rings."""
+    """Tell of what has happened as it happens, until `stop` is set and the bell rings."""
     bell = system.courier_bell
     courier = system.courier(partial(body_of, system.service), freed=bell.ring)
     alone = False
@@ -80,7 +80,7 @@ def deliver(system: bootstrap.OnOneMachine, stop: threading.Event) -> None:
                 log.exception("webhooks are not delivered; it is tried again")
                 wait = PAUSE_AFTER_ERROR
             if not stop.wait(REST):
-                bell.sleep(LOOK_AGAIN if wait is None else min(wait, LOOK_AGAIN))
+                bell.sleep(max(0.0, (LOOK_AGAIN if wait is None else min(wait, LOOK_AGAIN)) - REST))
     finally:
         courier.close()
 

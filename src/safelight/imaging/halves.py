@@ -2,11 +2,12 @@
 
 What is coded after a restart marker depends on nothing before it (ITU-T T.81, F.1.2.3), so the lower half can begin
 before the upper one is done. Decoded, the result is what one thread would have written, sample by sample; its bytes
-are the same on every machine, however many cores there are. Its sixteen intervals are a gift to the next mark: splicing
-walks only those that it touches.
+are the same on every machine, however many cores there are. Its intervals are a gift to the next mark: splicing walks
+only those that it touches.
 """
 
 import io
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any, Final, NamedTuple
@@ -14,8 +15,8 @@ from typing import IO, Any, Final, NamedTuple
 from PIL import Image
 
 INTERVALS: Final = 16
-"""How many there are, where the limit of the format allows so few: eight or more in the upper half, since markers are
-numbered from 0 to 7 and each half begins at 0."""
+"""How many there are at least; a few more where rows can not be dealt out evenly. The upper half has eight or a
+multiple of it, since markers are numbered from 0 to 7 and each half begins at 0."""
 
 LONGEST: Final = 0xFFFF
 """MCUs of an interval at most (T.81, B.2.4.4)."""
@@ -55,26 +56,42 @@ def cut_of(width: int, height: int, mcu: tuple[int, int]) -> Cut | None:
 
 
 def save(image: Image.Image, file: IO[bytes], options: Mapping[str, Any]) -> bool:
-    """Write a picture to a file with a descriptor, by Pillow's `options`. Raise OSError where Pillow does.
+    """Write a picture to a file, at its position, which is its end. Raise OSError where Pillow does.
 
-    False, with nothing written, for what is not halved: what is too low, or neither RGB nor grey.
+    `options` are those of `Image.save` for baseline JPEGs: quality or qtables, subsampling, icc_profile and exif.
+    False, with nothing written, for what is not halved: what is too low, neither RGB nor grey, or for a file without a
+    descriptor; and where there is no thread or no memory for it, which one encoder may still do with.
     """
     mcu = (8, 8) if image.mode == "L" else _MCU.get(options["subsampling"], (16, 16))
     cut = cut_of(*image.size, mcu)
     if cut is None or image.mode not in ("L", "RGB"):
         return False
-    image.load()
+    try:
+        descriptor = file.fileno()
+    except OSError:
+        return False
+    file.flush()
+    begin = file.tell()
+    try:
+        image.load()
+        return _save(image, file, descriptor, options, cut)
+    except (RuntimeError, MemoryError):
+        file.seek(begin)
+        file.truncate()
+        return False
+
+
+def _save(image: Image.Image, file: IO[bytes], descriptor: int, options: Mapping[str, Any], cut: Cut) -> bool:
+    begin = file.tell()
     config = _config(image.mode, options, cut)
     room = ROOM + sum(len(options.get(name) or b"") for name in ("icc_profile", "exif"))
-    file.flush()
-    begin = file.seek(0, io.SEEK_CUR)
     with ThreadPoolExecutor(1) as other:
-        # This half leaves Python to the other one until it is done; that one keeps it all the time.
-        upper = other.submit(_to_file, image, config, (0, cut.row), file.fileno(), room)
+        # This encoder writes by itself and needs no interpreter meanwhile; the lower half's keeps it, piece by piece.
+        upper = other.submit(_to_file, image, config, (0, cut.row), descriptor, room)
         lower = _pieces(image, config, (cut.row, image.height), room)
         upper.result()
     frame, scan = _places(lower[0])
-    end = file.seek(-_EOI_BYTES, io.SEEK_END)
+    end = os.lseek(descriptor, 0, os.SEEK_CUR) - _EOI_BYTES
     file.seek(begin + frame)
     file.write(image.height.to_bytes(2, "big"))
     file.seek(end)
@@ -132,9 +149,10 @@ def _check(code: int) -> None:
 
 def _places(head: bytes) -> tuple[int, int]:
     """Where the height of the picture stands in a JPEG's header, and where its scan begins."""
-    frame, at = 0, 2
+    frame, at = None, 2
     while (marker := head[at + 1]) != _SOS:
         if marker in _SOF:
             frame = at + 5  # after the marker, the length and the precision
         at += 2 + int.from_bytes(head[at + 2 : at + 4], "big")
+    assert frame is not None, "baseline and extended are all that is asked for"
     return frame, at + 2 + int.from_bytes(head[at + 2 : at + 4], "big")

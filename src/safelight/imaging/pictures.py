@@ -284,20 +284,8 @@ def save_jpeg(
         options |= {"qtables": tables.quantisation, "subsampling": tables.subsampling}
     else:
         options |= {"quality": KEEP["jpeg"] if quality == "keep" else quality, "subsampling": "4:2:0"}
-    if (
-        image.width * image.height < HALVED
-        or not _has_descriptor(file)
-        or not halves.save(image, file, options)
-    ):
+    if image.width * image.height < HALVED or not halves.save(image, file, options):
         image.save(file, "JPEG", **options)
-
-
-def _has_descriptor(file: IO[bytes]) -> bool:
-    try:
-        file.fileno()
-    except OSError:
-        return False
-    return True
 
 
 def to_pillow(frame: pyvips.Image, *, alpha: bool) -> Image.Image:

@@ -84,7 +84,8 @@ def test_the_store_is_tended_while_a_sweep_goes_on() -> None:
 
 
 def test_what_happens_at_once_is_told_together() -> None:
-    """A bell that never stops ringing is answered after a rest each time, and a request to stop ends the rest."""
+    """A bell that never stops ringing is answered after a rest each time, which is a part of the wait for what is due;
+    and a request to stop ends the rest."""
     done: list[str] = []
     stop = threading.Event()
 
@@ -95,9 +96,13 @@ def test_what_happens_at_once_is_told_together() -> None:
             stop.set()
         return stop.is_set()
 
-    bell = SimpleNamespace(drain=lambda: None, ring=lambda: None, sleep=lambda _: done.append("rung"))
+    def slept(seconds: float) -> None:
+        assert seconds == pytest.approx(2.0 - keeper.REST)
+        done.append("rung")
+
+    bell = SimpleNamespace(drain=lambda: None, ring=lambda: None, sleep=slept)
     courier = SimpleNamespace(
-        take_over=lambda: None, start_due=lambda: None, close=lambda: done.append("closed")
+        take_over=lambda: None, start_due=lambda: 2.0, close=lambda: done.append("closed")
     )
     system: Any = SimpleNamespace(
         service=None,

@@ -15,6 +15,7 @@ from tests.unit.imaging.conftest import COPY, Render, content
 
 from safelight.imaging import halves
 from safelight.imaging.halves import INTERVALS, LONGEST, Cut, cut_of
+from safelight.imaging.pictures import HALVED
 
 MODES = ("RGB", "L")
 MARKERS = re.compile(rb"\xff[\xd0-\xd7]")
@@ -90,12 +91,13 @@ def test_what_belongs_to_the_file_stays() -> None:
     assert data.count(b"\xff\xd9") == 1
 
 
-def test_markers_are_numbered_through() -> None:
+@pytest.mark.parametrize(("size", "intervals"), [((640, 1024), INTERVALS), ((1500, 1000), 21)])
+def test_markers_are_numbered_through(size: tuple[int, int], intervals: int) -> None:
     """0 to 7 and again, also from one half to the other: a decoder that meets another number takes it for damage."""
-    data = halved(grain(640, 1024), quality=90, subsampling=2)
+    data = halved(grain(*size), quality=90, subsampling=2)
     scan = data[data.index(b"\xff\xda") :]
     numbers = [marker[1] - 0xD0 for marker in MARKERS.findall(scan)]
-    assert numbers == [n % 8 for n in range(INTERVALS - 1)]
+    assert numbers == [n % 8 for n in range(intervals - 1)]
 
 
 def test_what_is_too_low_is_left_alone() -> None:
@@ -103,6 +105,46 @@ def test_what_is_too_low_is_left_alone() -> None:
     with TemporaryFile() as file:
         assert not halves.save(grain(640, 240), file, {"quality": 90, "subsampling": 2})
         assert file.tell() == 0
+
+
+def test_what_lies_in_memory_is_left_alone() -> None:
+    """Encoders write to descriptors."""
+    file = io.BytesIO()
+    assert not halves.save(grain(640, 512), file, {"quality": 90, "subsampling": 2})
+    assert file.getvalue() == b""
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_without_a_thread_nothing_is_left(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """One encoder may do it, then: no photo is called damaged because the machine is short of something."""
+
+    def refuse(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(halves, "_pieces" if isinstance(error, MemoryError) else "ThreadPoolExecutor", refuse)
+    with TemporaryFile() as file:
+        file.write(b"before")
+        assert not halves.save(grain(640, 512), file, {"quality": 90, "subsampling": 2})
+        file.seek(0)
+        assert file.read() == b"before"
+
+
+def test_one_file_is_written_again() -> None:
+    """Where a quality is sought, each try begins at 0 in what the last one left empty."""
+    image = grain(640, 512)
+    with TemporaryFile() as file:
+        for quality in (95, 40):
+            file.seek(0)
+            file.truncate()
+            assert halves.save(image, file, {"quality": quality, "subsampling": 2})
+        file.seek(0)
+        assert file.read() == halved(image, quality=40, subsampling=2)
+
+
+def test_a_full_disk_is_told() -> None:
+    """By whichever half meets it."""
+    with Path("/dev/full").open("r+b", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+        halves.save(grain(640, 512), file, {"quality": 90, "subsampling": 2})
 
 
 def test_what_can_not_be_written_is_told(tmp_path: Path) -> None:
@@ -135,11 +177,14 @@ def test_where_a_photo_is_cut() -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_photos_are_encoded_so_in_the_sandbox(render: Render, mode: str) -> None:
-    """Its locks let a thread begin."""
-    image = grain(4624, 3468, mode)
+    """Its locks let a thread begin; smaller ones are encoded by one."""
+    image = grain(4624, 3464, mode)
+    assert image.width * image.height >= HALVED
     file = io.BytesIO()
     image.save(file, "JPEG", quality=90)
     made = content(render(file.getvalue(), COPY))
     assert len(MARKERS.findall(made)) >= INTERVALS - 1
     with Image.open(io.BytesIO(made)) as picture:
         assert picture.size == image.size
+    image.crop((0, 0, 640, 480)).save(small := io.BytesIO(), "JPEG", quality=90)
+    assert b"\xff\xdd" not in content(render(small.getvalue(), COPY))

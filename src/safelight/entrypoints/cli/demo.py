@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from safelight.entrypoints.cli.own_server import OwnServer
-from safelight.entrypoints.cli.terminal import UsageError, in_bytes, in_seconds
+from safelight.entrypoints.cli.terminal import UsageError, in_bytes, in_seconds, named
 from safelight.errors import FileError, SafelightError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def demo(photo: Path | None = None, /) -> int:
     console = Console(highlight=False, soft_wrap=True)
     picture = _picture(photo)
     console.print("[bold]Safelight: one picture through the whole pipeline[/]\n")
-    console.print(f"  picture  {picture.path}: {picture.words}")
+    console.print(f"  picture  {named(picture.path)}: {picture.words}", markup=False)
     with OwnServer(FOLDER / "server.log") as server:
         console.print(f"  server   {server.url}, started for this demo")
         return Walk(console, server.url, picture).run()
@@ -199,7 +199,7 @@ class Walk:
         self._console.print()
         output = done["outputs"][0]
         words = in_words(output["contentType"], output["width"], output["height"], output["bytes"])
-        self._console.print(f"  before  {self._picture.path}: {self._picture.words}")
+        self._console.print(f"  before  {named(self._picture.path)}: {self._picture.words}", markup=False)
         self._console.print(f"  after   [bold green]{result}[/]: {words}")
         self._console.print(
             "\nOpen it: the mark is in the lower right corner. `make run` starts Safelight to stay."

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from safelight.entrypoints.cli.terminal import UsageError
+from safelight.entrypoints.cli.terminal import UsageError, named
 
 SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".avif", ".tif", ".tiff", ".heic", ".heif"}
@@ -59,7 +59,7 @@ def left_out(paths: Sequence[Path], out: Path) -> str:
     hidden nobody misses."""
     given = {path.resolve() for path in paths}
     found = {
-        file.resolve(): str(file)
+        file.resolve(): named(file)
         for path in paths
         if path.is_dir()
         for file in _files(path, out.resolve())

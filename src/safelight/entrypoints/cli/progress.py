@@ -4,7 +4,7 @@ import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from safelight.entrypoints.cli.terminal import complain, complaint, say, shown
+from safelight.entrypoints.cli.terminal import complain, complaint, named, say, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -34,7 +34,7 @@ class Board:
         if self._progress is not None and sys.stdout.isatty():
             from rich.text import Text
 
-            self._progress.console.print(Text.from_ansi(line), soft_wrap=True)
+            self._progress.console.print(Text.from_ansi(shown(line)), soft_wrap=True)
         else:
             say(line)
 
@@ -59,7 +59,7 @@ class Bar:
         self._progress = progress
         self._overall = overall
         if progress is not None:
-            self._task = progress.add_task(f"  {shown(name)}", total=1.0, stage="")
+            self._task = progress.add_task(f"  {named(name)}", total=1.0, stage="")
 
     def at(self, part: float, stage: str) -> None:
         """The file is so far, and this is being done."""

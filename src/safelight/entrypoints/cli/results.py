@@ -1,11 +1,20 @@
 """What became of each file: a line for people, a document for programs, a summary at the end."""
 
-import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from safelight.entrypoints.cli.progress import Board
-from safelight.entrypoints.cli.terminal import DIM, GREEN, complain, in_bytes, in_seconds, paint, with_advice
+from safelight.entrypoints.cli.terminal import (
+    DIM,
+    GREEN,
+    complain,
+    in_bytes,
+    in_json,
+    in_seconds,
+    named,
+    paint,
+    with_advice,
+)
 
 
 class Saved(NamedTuple):
@@ -43,11 +52,10 @@ class Result(NamedTuple):
 
     def line(self) -> str:
         """A good result for people."""
-        outputs = ", ".join(f"{saved.path} ({in_bytes(saved.bytes)})" for saved in self.saved)
+        outputs = ", ".join(f"{named(saved.path)} ({in_bytes(saved.bytes)})" for saved in self.saved)
         what = outputs or f"{self.status} as job {self.job_id}"
-        return (
-            f"{paint('✓', GREEN)} {self.name or self.file} → {what}  {paint(in_seconds(self.seconds), DIM)}"
-        )
+        name, took = named(self.name or self.file), paint(in_seconds(self.seconds), DIM)
+        return f"{paint('✓', GREEN)} {name} → {what}  {took}"
 
     def document(self) -> dict[str, Any]:
         """The result for programs."""
@@ -66,9 +74,9 @@ def report(board: Board, result: Result, *, as_json: bool) -> None:
     """Tell the end of one file: what went wrong on standard error, results on standard output."""
     if not result.ok:
         said = with_advice(result.message or "", result.code)
-        board.complain(f"{result.name or result.file}: {said} [{result.code}]")
+        board.complain(f"{named(result.name or result.file)}: {said} [{result.code}]")
     if as_json:
-        board.say(json.dumps(result.document(), ensure_ascii=False))
+        board.say(in_json(result.document()))
     elif result.ok:
         board.say("\n".join((result.line(), *result.explained)))
 

@@ -56,7 +56,13 @@ def say(line: str = "") -> None:
 
 def say_json(value: Any, *, whole: bool = True) -> None:
     """Print a result for programs: as one document, or (of many) as one line."""
-    say(json.dumps(value, ensure_ascii=False, indent=2 if whole else None))
+    say(in_json(value, whole=whole))
+
+
+def in_json(value: Any, *, whole: bool = False) -> str:
+    """The JSON, as one document or as one line. What a terminal would obey is written in numbers, as JSON can."""
+    text = json.dumps(value, ensure_ascii=False, indent=2 if whole else None)
+    return re.sub(_CONTROL, lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", text)
 
 
 def note(message: str) -> None:
@@ -79,13 +85,20 @@ def with_advice(message: str, code: str | None) -> str:
     return f"{message} Here: --key or SAFELIGHT_KEY." if code == NotAuthenticated.code else message
 
 
-_CONTROL: Final = re.compile(r"(\033\[\d+m|\n|\t)|[\x00-\x1f\x7f-\x9f]")
+# What ends a line or moves the cursor (C0, C1, line separators), and what turns the direction of writing.
+_CONTROL: Final = r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
+_OURS: Final = "|".join(rf"\033\[{number}m" for number in (0, BOLD, DIM, RED, GREEN, YELLOW))
+
+
+def named(name: object) -> str:
+    """The name of a file in a line for people. It may hold what ends the line, or what a terminal obeys: that is
+    written out."""
+    return re.sub(_CONTROL, lambda found: found[0].encode("unicode_escape").decode(), str(name))
 
 
 def shown(line: str) -> str:
-    """The line for a terminal. The name of a file may hold what moves the cursor, or worse: of what is no writing, only
-    the colours of `paint` and the ends of lines are let through."""
-    return _CONTROL.sub(lambda found: found[1] or found[0].encode("unicode_escape").decode(), line)
+    """A line for a terminal: of all that it would obey, only the colours of `paint` and the ends of lines are left."""
+    return re.sub(rf"({_OURS}|\n|\t)|{_CONTROL}", lambda found: found[1] or named(found[0]), line)
 
 
 def _fit(line: str, stream: TextIO) -> str:

@@ -1,10 +1,17 @@
 """What reaches a terminal: no name of a file can speak to it."""
 
 import io
+import json
+import os
+import pty
+import sys
+from pathlib import Path
 
 import pytest
 
 from safelight.entrypoints.cli import terminal
+from safelight.entrypoints.cli.progress import Board
+from safelight.entrypoints.cli.results import Result, Saved, report
 
 
 class Screen(io.StringIO):
@@ -39,3 +46,57 @@ def test_programs_are_given_names_as_they_are(capsys: pytest.CaptureFixture[str]
     terminal.say(NAME)
     terminal.note(NAME)
     assert capsys.readouterr() == (f"{NAME}\n", f"{NAME}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("a b ü 猫.jpg", "a b ü 猫.jpg"),
+        ("a\nsafelight: all fine", r"a\nsafelight: all fine"),
+        ("a\t\033[8mhidden", r"a\t\x1b[8mhidden"),
+        ("\033[32mgreen", r"\x1b[32mgreen"),
+        ("a\u202egpj.exe\u2028", r"a\u202egpj.exe\u2028"),
+    ],
+)
+def test_a_name_in_a_line(name: str, written: str) -> None:
+    """It is a part of the line and of nothing else, in whatever colour."""
+    assert terminal.named(name) == written
+
+
+def test_only_the_colours_of_ours_are_let_through() -> None:
+    """Not what conceals or blinks."""
+    assert (
+        terminal.shown("\033[1mbold\033[0m \033[8mhidden\033[5m")
+        == "\033[1mbold\033[0m \\x1b[8mhidden\\x1b[5m"
+    )
+
+
+def test_json_has_names_as_they_are() -> None:
+    """Written so that a terminal obeys nothing of it."""
+    said = terminal.in_json({"file": NAME})
+    assert json.loads(said) == {"file": NAME}
+    assert said.isprintable()
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_results_above_the_bars(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With bars, lines go through another library, which would obey some of it."""
+    near, far = pty.openpty()
+    with os.fdopen(far, "w") as screen, os.fdopen(near, "rb", buffering=0) as seen:
+        monkeypatch.setattr(sys, "stdout", screen)
+        monkeypatch.setattr(sys, "stderr", screen)
+        result = Result(
+            Path("real\rfake\x9b2J\033]8;;http://evil\033\\.jpg"),
+            "COMPLETED",
+            1.0,
+            saved=(Saved("main", Path("out/\033[8mx.jpg"), 1, 1, 1),),
+        )
+        with Board("Rendering", 1) as board:
+            board.bar(result.file.name).close()
+            report(board, result, as_json=as_json)
+            report(board, result._replace(code="broken", message="No."), as_json=False)
+        screen.flush()
+        text = seen.read(1 << 16).decode()
+    for told in ("\x9b2J", "\033]8", "\033[8m", "real\rfake"):
+        assert told not in text
+    assert ("real\\rfake" in text, "\\u001b[8mx.jpg" in text) == (True, as_json)
