@@ -185,6 +185,7 @@ $(NATIVE): $(DEPS) $(wildcard native/*.toml native/*.py native/src/*.rs native/s
 		: >$@; \
 	else echo failed >$@; \
 		echo 'safelight-splice could not be built: JPEGs will be decoded whole, which is slower.' >&2; \
+		grep -m1 -E 'rustup could not|could not compile|linker .* not found' $@.log | sed 's/^ *//' >&2; \
 		echo '$@.log has why; make native tries again' >&2; fi
 
 # What stands in for AWS, apart from the project's packages. Without it, the tests that need it are skipped and say so.

@@ -363,9 +363,18 @@ def _only_embedded(settings: Settings) -> None:
         )
 
 
+WORKERS_A_CORE: Final = 16
+"""At most: a worker and what renders for it take 100 MB each, and more than one a core only fill gaps."""
+
+
 def check(settings: Settings) -> None:
     """Raise the ConfigurationError that every `build_on_one_machine` would raise, apart from the data folder's."""
     _only_embedded(settings)
+    if settings.workers > (most := WORKERS_A_CORE * cores()):
+        raise ConfigurationError(
+            f"{PREFIX}WORKERS: {settings.workers} workers are more than this machine can use; it has {cores()} "
+            f"core{'s' * (cores() > 1)}. Give {most} at most, or 0 for one a core."
+        )
     Book(settings)
     _check_auth(settings)
     check_formats(settings)

@@ -111,7 +111,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The aws backend's address of public outputs: that of the stack's distribution."""
 
     workers: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """How many worker processes render; 0: one a core."""
+    """How many worker processes render, 16 a core at most; 0: one a core."""
 
     cors_origins: Origins = ("*",)
     """Origins whose pages may call the API and upload; `*` allows every origin."""

@@ -276,12 +276,18 @@ def test_jobs(api: str, http: httpx.Client) -> None:
     refused = safelight("jobs", "cancel", job_id, "--api", api)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == "safelight: The job is COMPLETED and can not be canceled any more.\n"
-    removed = safelight("jobs", "rm", job_id, "--api", api)
+    other = submit(http, image(), filename="hill.jpg")
+    removed = safelight("jobs", "rm", job_id, other, "--api", api)
     assert removed.returncode == 0, removed.stderr
+    assert removed.stdout == "".join(f"{each} and all its files are erased.\n" for each in (job_id, other))
     for word in ("get", "watch", "cancel", "retry", "rm"):
         gone = safelight("jobs", word, job_id, "--api", api)
         assert (gone.returncode, gone.stdout) == (1, "")
         assert gone.stderr == f"safelight: There is no job {job_id} here.\n"
+    for word in ("", "../recipes/web"):
+        strange = safelight("jobs", "get", word, "--api", api)
+        assert (strange.returncode, strange.stdout) == (1, "")
+        assert f"{word!r} is no job's id; `safelight jobs ls` lists" in strange.stderr
 
 
 @pytest.mark.embedded

@@ -219,7 +219,8 @@ def test_the_commands(server: Server, http: httpx.Client, there: Receiver) -> No
     assert run("rotate", made["id"])["secret"] != made["secret"]
     there.answer = lambda _request: 500
     failed = safelight("webhooks", "test", made["id"], settings={"api": server.url})
-    assert (failed.returncode, failed.stderr) == (1, "")
+    assert failed.returncode == 1
+    assert failed.stderr == "The host answered with a status other than 2xx; redirects are not followed.\n"
     assert failed.stdout.startswith("failed  500 not_welcome, ")
     words = safelight("webhooks", "ls", settings={"api": server.url}).stdout
     assert "job.completed,job.failed" in words

@@ -136,6 +136,13 @@ class Http:
 
     def checked(self, url: str, response: httpx.Response) -> httpx.Response:
         """The response if it is good. Raise Refused; of a path of the API also for what no Safelight would say."""
+        if url.startswith("/") and response.has_redirect_location:
+            raise Refused(
+                f"What answers at {self.api} is not a Safelight: it sends on to {response.headers['location']}. "
+                "Give the address of the Safelight itself.",
+                status=response.status_code,
+                code="not_safelight",
+            )
         if url.startswith("/") and response.status_code in STRANGE and not _may_be_ours(response):
             answered = f"{response.status_code} {response.reason_phrase}"
             raise Refused(

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from safelight import bootstrap, config
@@ -141,6 +142,8 @@ class Supervisor:
         with self._signals():
             try:
                 for child in self._children:
+                    if self._asked:
+                        return 0
                     child.start()
                 if not self._await_ready():
                     return 0 if self._asked else 1
@@ -215,6 +218,17 @@ class Supervisor:
             self._wait(max(0.0, min(0.5, end - time.monotonic())))
 
 
+def _others_in(folder: Path) -> str:
+    """The first names in a folder that holds no Safelight yet; nothing if it is empty, hidden files apart, or new."""
+    try:
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return ""
+    if not names or "safelight.db" in names:
+        return ""
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
+
+
 def listen(host: str, port: int, *, loopback_only: bool = False) -> socket.socket:
     """A listening socket. Raise ConfigurationError, in one line, if the address can not be had, or if other machines
     could reach it and `loopback_only` forbids that."""
@@ -255,6 +269,13 @@ def serve(
     log_to_stderr("server", settings.log_level)
     bootstrap.check(settings)
     alone = settings.auth == "none" and not insecure
+    if others := _others_in(Path(settings.data)):
+        log.warning(
+            "%s holds %s, and no Safelight yet; in a folder of its own (--data) its files can be moved and removed "
+            "without looking at each",
+            settings.data,
+            others,
+        )
     with listen(host, port, loopback_only=alone) as bound, bootstrap.open_site(settings) as site:
         shown = f"[{host}]" if ":" in host else host
         url = f"http://{shown}:{bound.getsockname()[1]}"

@@ -58,6 +58,15 @@ def test_somebody_else_refuses(answer: httpx.Response, pauses: list[float]) -> N
     assert pauses == []
 
 
+def test_somebody_sends_on(pauses: list[float]) -> None:
+    """No Safelight does: a proxy that wants https, or another server."""
+    answer = httpx.Response(301, headers={"Location": "https://safelight.test/jobs"})
+    said = "is not a Safelight: it sends on to https://safelight.test/jobs. Give the address of the Safelight itself."
+    with Script({"GET /jobs": answer}).client() as client, pytest.raises(Refused) as told:
+        list(client.jobs())
+    assert (said in told.value.message, told.value.code, pauses) == (True, "not_safelight", [])
+
+
 @pytest.mark.parametrize(
     ("answer", "code"),
     [

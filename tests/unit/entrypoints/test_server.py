@@ -1,9 +1,20 @@
 """The supervisor: nothing that befalls one of its processes ends it, and Ctrl-C twice ends it at once."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from safelight import bootstrap
+from safelight.config import Settings
+from safelight.entrypoints import server
+from safelight.entrypoints.server import Child, Supervisor
+from safelight.errors import ConfigurationError
 
 SUPERVISE = """
 import os, sys
@@ -52,3 +63,40 @@ def test_a_supervisor_outlives_what_befalls_its_processes() -> None:
         supervisor.send_signal(signal.SIGINT)
         assert supervisor.wait(10) == 0
         assert time.monotonic() - start < 5
+
+
+def test_asked_to_stop_while_it_starts() -> None:
+    """It starts nobody else."""
+
+    class Asking(Child):
+        def start(self) -> None:
+            started.append(self.name)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    started: list[str] = []
+    children: list[Child] = [Asking(name, "", {}) for name in ("one", "two")]
+    assert Supervisor(children, cast(bootstrap.Site, None)).run("ready") == 0
+    assert started == ["one"]
+
+
+def test_more_workers_than_a_machine_can_use() -> None:
+    """A thousand processes would take all of its memory before the first picture."""
+    most = bootstrap.WORKERS_A_CORE * bootstrap.cores()
+    bootstrap.check(Settings(workers=most))
+    with pytest.raises(
+        ConfigurationError, match=rf"SAFELIGHT_WORKERS: {most + 1} workers .* Give {most} at most"
+    ):
+        bootstrap.check(Settings(workers=most + 1))
+
+
+def test_what_else_is_in_a_data_folder(tmp_path: Path) -> None:
+    """Photos that Safelight would settle among are told of; its own folder, an empty and a missing one are fine."""
+    told = server._others_in
+    assert told(tmp_path / "missing") == ""
+    (tmp_path / ".hidden").touch()
+    assert told(tmp_path) == ""
+    for name in ("c.jpg", "a.jpg", "b.jpg"):
+        (tmp_path / name).touch()
+    assert told(tmp_path) == "a.jpg, b.jpg and 1 more"
+    (tmp_path / "safelight.db").touch()
+    assert told(tmp_path) == ""

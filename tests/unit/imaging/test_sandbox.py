@@ -15,11 +15,17 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
-from tests.pictures import jpeg
+from tests.pictures import encoded, jpeg, upright
 from tests.unit.imaging.conftest import RECIPE, SOURCE, content, render_with
 
 from safelight.config import Settings
-from safelight.errors import OutputTooLarge, RenderCrashed, RendererUnavailable, RenderTimedOut
+from safelight.errors import (
+    OutputTooLarge,
+    RenderCrashed,
+    RendererUnavailable,
+    RenderTimedOut,
+    TypeNotAllowed,
+)
 from safelight.imaging import SandboxedRenderer, wire
 from safelight.recipes import build, canonical
 
@@ -242,6 +248,17 @@ def test_a_zygote_that_is_told_nothing_ends_in_silence() -> None:
             env={"PYTHONPATH": os.pathsep.join(sys.path)},
         )
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
+
+
+def test_formats_without_jpeg() -> None:
+    """What children draw to warm up is nobody's upload."""
+    renderer = SandboxedRenderer(Settings(formats=("png",)))
+    try:
+        render_with(renderer, encoded(upright(), "PNG")).close()
+        with pytest.raises(TypeNotAllowed, match="only PNG"):
+            render_with(renderer, jpeg())
+    finally:
+        renderer.close()
 
 
 def test_renderers_do_not_share(villain: Callable[..., SandboxedRenderer]) -> None:

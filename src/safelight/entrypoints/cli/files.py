@@ -1,9 +1,9 @@
 """Which files a command works on."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from safelight.entrypoints.cli.terminal import UsageError, named
@@ -112,8 +112,11 @@ def check_out(out: Path) -> None:
         place = place.parent
     if not place.is_dir():
         raise UsageError(f"The output folder --out {out} can not be used: {place} is a file, not a folder.")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(f"The output folder --out {out} can not be written: Permission denied.")
+    try:
+        # Tried, since not all that keeps it from being written is a permission: mounts, quotas, disks that are full.
+        TemporaryDirectory(prefix=".safelight-", dir=place).cleanup()
+    except OSError as error:
+        raise UsageError(f"The output folder --out {out} can not be written: {error.strerror}.") from None
 
 
 def reason(error: OSError, file: Path) -> str:

@@ -1,9 +1,10 @@
 """`safelight jobs`: what became of the jobs of a Safelight, and what can still be done about them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from safelight.client import Client, Job, Status
 
 State = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "EXPIRED", "CANCELED"]
+
+WAITS_FOR_ITS_FILE: Final = (
+    "It waits for its file, at the uploadUrl given with it. If that has run out, upload the file anew."
+)
 
 JobId = Annotated[str, Parameter(help="The job's id, as `jobs ls` and `upload --no-wait` tell it.")]
 
@@ -168,17 +173,33 @@ def retry(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json:
 
 
 @jobs.command
-def rm(job_id: JobId, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson = False) -> None:
-    """Erase a job, its original and its outputs."""
+def rm(
+    job_ids: Annotated[list[str], Parameter(name="JOB-IDS", negative="")],
+    /,
+    *,
+    api: Api = DEFAULT_API,
+    key: Key = None,
+    as_json: AsJsonLines = False,
+) -> None:
+    """Erase jobs, their originals and their outputs. Those after one that is not there stay.
+
+    Parameters
+    ----------
+    job_ids
+        The jobs' ids, as `jobs ls` and `upload --no-wait` tell them.
+    """
     from safelight.client import Client
 
-    with Client(api, key=key) as client, _known(job_id):
-        # The server takes a second DELETE for the first one, repeated; a person wants to know that nothing was there.
-        client.job(job_id).delete()
-    if as_json:
-        say_json({"jobId": job_id, "deleted": True})
-    else:
-        say(f"{job_id} and all its files are erased.")
+    with Client(api, key=key) as client:
+        for job_id in dict.fromkeys(job_ids):
+            with _known(job_id):
+                # The server takes a second DELETE for the first one, repeated; a person wants to know that nothing was
+                # there.
+                client.job(job_id).delete()
+            if as_json:
+                say_json({"jobId": job_id, "deleted": True}, whole=False)
+            else:
+                say(f"{job_id} and all its files are erased.")
 
 
 class _SaveTask:
@@ -186,6 +207,7 @@ class _SaveTask:
 
     def __init__(self, client: "Client", board: Board, out: Path) -> None:
         self._client = client
+        self._board = board
         self._follow = Following(client.api, board, out)
 
     def __call__(self, job_id: str) -> Result:
@@ -196,6 +218,8 @@ class _SaveTask:
             with _known(job_id):
                 job = self._client.job(job_id)
             file = Path((job.status.source and job.status.source.filename) or "")
+            if job.status.stage == "awaiting_upload":
+                self._board.complain(f"job {job_id}: {WAITS_FOR_ITS_FILE}")
             return job
 
         result = self._follow(Path(job_id), Path(), find, known=job_id)
@@ -204,9 +228,11 @@ class _SaveTask:
 
 @contextmanager
 def _known(job_id: str) -> Iterator[None]:
-    """Say which job it is that the server does not know."""
+    """Say which job it is that the server does not know, or that can not be one's id."""
     from safelight.client import Refused
 
+    if not re.fullmatch(r"[\w-]+", job_id):
+        raise JobNotFound(f"{job_id!r} is no job's id; `safelight jobs ls` lists those there are.")
     try:
         yield
     except Refused as error:
@@ -240,9 +266,7 @@ def _show(document: dict[str, Any], status: "Status", *, as_json: bool) -> None:
 def _hint(status: "Status") -> None:
     """What a job waits for, if that is for its client to do."""
     if status.stage == "awaiting_upload":
-        note(
-            "It waits for its file, at the uploadUrl given with it. If that has run out, upload the file anew."
-        )
+        note(WAITS_FOR_ITS_FILE)
 
 
 def _brief(status: "Status") -> dict[str, Any]:

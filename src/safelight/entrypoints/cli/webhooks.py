@@ -16,15 +16,20 @@ from safelight.entrypoints.cli.terminal import (
     Key,
     columns,
     in_seconds,
+    note,
     paint,
     say,
     say_json,
 )
+from safelight.errors import OutgoingError
 
 WebhookId = Annotated[str, Parameter(help="The webhook's id, as `webhooks ls` tells it.")]
 
 LOOK_EVERY: Final = 0.25
 """Seconds between two looks at a test that was sent."""
+
+_WHY: Final = {kind.code: kind().message for kind in OutgoingError.__subclasses__()}
+"""What an attempt's error means, by its code."""
 
 _COLOURS: Final = {"delivered": GREEN, "failed": RED, "pending": YELLOW}
 
@@ -201,6 +206,8 @@ def send_test(
         say_json(sent)
     else:
         say(f"{paint(sent['status'], _COLOURS[sent['status']])}  {_last(sent)}".rstrip())
+        if sent["attempts"] and (why := _WHY.get(sent["attempts"][-1]["error"])):
+            note(why)
     return 0 if sent["status"] == "delivered" else 1
 
 

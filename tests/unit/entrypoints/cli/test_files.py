@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from safelight.entrypoints.cli.files import Picture, in_folder, left_out, pictures
+from safelight.entrypoints.cli.files import Picture, check_out, in_folder, left_out, pictures
 from safelight.entrypoints.cli.terminal import UsageError
 
 
@@ -120,3 +120,23 @@ def test_a_watched_folder_may_be_empty(home: Path) -> None:
     assert in_folder(Path("new"), Path("out")) == []
     (home / "new/a.jpg").touch()
     assert in_folder(Path("new"), Path("out")) == [Picture(Path("new/a.jpg"), Path())]
+
+
+class TestOutput:
+    """Where results go is looked at before there are any."""
+
+    def test_a_folder_that_is_not_there_is_not_made(self, tmp_path: Path) -> None:
+        check_out(tmp_path / "a" / "b")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.skipif(
+        not Path("/sys/kernel").is_dir(), reason="needs a place where not even root may write"
+    )
+    def test_not_all_that_forbids_is_a_permission(self) -> None:
+        with pytest.raises(UsageError, match=r"--out /sys/kernel/out can not be written: .+\.$"):
+            check_out(Path("/sys/kernel/out"))
+
+    def test_a_file_is_no_folder(self, tmp_path: Path) -> None:
+        (tmp_path / "a").touch()
+        with pytest.raises(UsageError, match="a is a file, not a folder"):
+            check_out(tmp_path / "a" / "b")

@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -95,8 +96,12 @@ def test_results_above_the_bars(as_json: bool, monkeypatch: pytest.MonkeyPatch) 
             board.bar(result.file.name).close()
             report(board, result, as_json=as_json)
             report(board, result._replace(code="broken", message="No."), as_json=False)
-        screen.flush()
-        text = seen.read(1 << 16).decode()
+        monkeypatch.undo()
+        screen.close()
+        text = b""
+        with suppress(OSError):  # which is how the other side of a terminal ends
+            while piece := seen.read(1 << 16):
+                text += piece
     for told in ("\x9b2J", "\033]8", "\033[8m", "real\rfake"):
-        assert told not in text
-    assert ("real\\rfake" in text, "\\u001b[8mx.jpg" in text) == (True, as_json)
+        assert told.encode() not in text
+    assert (rb"real\rfake" in text, rb"\u001b[8mx.jpg" in text) == (True, as_json)
