@@ -558,6 +558,21 @@ def test_a_mistake_has_its_line() -> None:
     wrong = mistakes(text)
     told = dict(zip([mistake.path for mistake in wrong], lines_of(text, wrong), strict=True))
     assert told == {"version": None, "outputs": None, "steps.mark.text": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"version: 1\noutputs: [\n", 3),
+        (b"version: 1\nversion: 1\n", 2),
+        (b'{"version": 1,\n}', 2),
+        (b"\xff\xfe", None),
+    ],
+)
+def test_what_can_not_be_read_has_the_line_where_that_ends(text: bytes, line: int | None) -> None:
+    """Of YAML, of a name that is there twice, and of JSON."""
+    wrong = mistakes(text, as_json=text.startswith(b"{"))
+    assert lines_of(text, wrong) == [line]
     text = b'{"version": 1, "outputs": {\n\t"a": {},\n\t"a.b": {}}}'
     assert lines_of(text, mistakes(text)) == [3]
 

@@ -11,15 +11,20 @@ if TYPE_CHECKING:
 
 
 def lines_of(text: bytes, mistakes: Iterable[RecipeInvalid]) -> list[int | None]:
-    """The line, from 1, of each mistake: where the place that it names begins, or what is there of it. None if the
-    mistake names no place, or nothing of it is there."""
+    """The line, from 1, of each mistake: where the place that it names begins, or what is there of it; where the text
+    can not be read, the line that is told. None if the mistake names no place, or nothing of it is there."""
     import yaml
 
     try:  # tabs, with which JSON may be indented, are not for YAML
         root = yaml.compose(text.replace(b"\t", b" "), Loader=yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
         root = None
-    return [_line(root, mistake.path) for mistake in mistakes]
+    return [_line(root, mistake.path) or _told(mistake) for mistake in mistakes]
+
+
+def _told(mistake: RecipeInvalid) -> int | None:
+    found = None if mistake.path else re.search(r"\bin line (\d+)", mistake.message)
+    return int(found[1]) if found else None
 
 
 def _line(node: "yaml.Node | None", path: str) -> int | None:

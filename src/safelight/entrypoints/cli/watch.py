@@ -92,6 +92,8 @@ def watch(
     nothing twice. A file that changes is done anew, and every file if the recipe is another one: by its name, or by the
     content of its file. What was done before recipes were remembered, too, counts for every recipe.
 
+    With --once, the exit code is 1 if a picture failed this time. One that failed before is done until it changes.
+
     Parameters
     ----------
     folder
