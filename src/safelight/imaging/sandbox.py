@@ -53,6 +53,10 @@ _GONE: Final = (EOFError, OSError, ValueError, msgspec.MsgspecError)
 """What `wire` raises when the other end died or talks nonsense."""
 
 
+SEAL_AGAIN_AFTER: Final = (0.01, 0.05, 0.1)
+"""Seconds until an output is sealed once more: the kernel itself may hold a page of it for a moment."""
+
+
 class Child:
     """A locked-in process that waits for one job."""
 
@@ -331,9 +335,18 @@ def _environment() -> dict[str, str]:
 def _seal(files: list[IO[bytes]]) -> None:
     """From here on nobody can change the files, not even a child that kept their descriptors. Raise ValueError."""
     if sys.platform == "linux":
-        seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
         for file in files:
-            try:
-                fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
-            except OSError as error:
-                raise ValueError("an output is still being written") from error
+            pauses = iter(SEAL_AGAIN_AFTER)
+            while not _sealed(file):
+                if (pause := next(pauses, None)) is None:
+                    raise ValueError("an output is still being written")
+                time.sleep(pause)
+
+
+def _sealed(file: IO[bytes]) -> bool:
+    seals = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+    try:
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, seals)
+    except OSError:
+        return False
+    return True

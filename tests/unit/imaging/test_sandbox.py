@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import mmap
 import os
 import signal
 import socket
@@ -26,7 +27,8 @@ from safelight.errors import (
     RenderTimedOut,
     TypeNotAllowed,
 )
-from safelight.imaging import SandboxedRenderer, wire
+from safelight.imaging import SandboxedRenderer, sandbox, wire
+from safelight.imaging.drawing import new_file
 from safelight.recipes import build, canonical
 
 MISBEHAVIOUR = "tests.unit.imaging.misbehaviour"
@@ -179,6 +181,21 @@ def test_outputs_can_not_be_changed_any_more() -> None:
         os.pwrite(rendering.outputs[0].file.fileno(), b"x", 0)
     rendering.close()
     renderer.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files are sealed on Linux alone")
+def test_an_output_that_is_held_for_a_moment() -> None:
+    """It is sealed a little later; one that stays writable is not believed."""
+    with new_file() as file:
+        file.write(b"x" * 4096)
+        file.flush()
+        held = mmap.mmap(file.fileno(), 0)
+        with pytest.raises(ValueError, match="still being written"):
+            sandbox._seal([file])
+        threading.Timer(sandbox.SEAL_AGAIN_AFTER[0], held.close).start()
+        sandbox._seal([file])
+        with pytest.raises(PermissionError):
+            os.pwrite(file.fileno(), b"y", 0)
 
 
 def test_a_killed_zygote_is_replaced(villain: Callable[..., SandboxedRenderer]) -> None:
