@@ -364,7 +364,7 @@ def _only_embedded(settings: Settings) -> None:
 
 
 WORKERS_A_CORE: Final = 16
-"""At most: a worker and what renders for it take 100 MB each, and more than one a core only fill gaps."""
+"""At most: each worker has two processes beside it that render, and more than one a core only fill gaps."""
 
 
 def check(settings: Settings) -> None:

@@ -311,6 +311,13 @@ def test_jobs_cancel_and_retry(api: str, http: httpx.Client) -> None:
         json.loads(safelight("jobs", "retry", job_id, "--json", "--api", api).stdout)["status"] == "PENDING"
     )
     assert safelight("jobs", "retry", job_id, "--api", api).stderr == WAITS
+    with subprocess.Popen(
+        [*COMMAND, "jobs", "save", job_id, "--api", api], stderr=subprocess.PIPE, text=True, env=environment()
+    ) as saving:
+        assert saving.stderr is not None
+        assert saving.stderr.readline() == f"safelight: job {job_id}: {WAITS}"
+        http.post(f"/jobs/{job_id}/cancel").raise_for_status()
+        assert saving.wait(30) == 1
 
 
 @pytest.mark.embedded

@@ -219,12 +219,10 @@ class Supervisor:
 
 
 def _others_in(folder: Path) -> str:
-    """The first names in a folder that holds no Safelight yet; nothing if it is empty, hidden files apart, or new."""
+    """The first names in a folder; nothing if it is empty, hidden files apart, or not there."""
     try:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except OSError:
-        return ""
-    if not names or "safelight.db" in names:
         return ""
     return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
@@ -269,7 +267,7 @@ def serve(
     log_to_stderr("server", settings.log_level)
     bootstrap.check(settings)
     alone = settings.auth == "none" and not insecure
-    if others := _others_in(Path(settings.data)):
+    if not bootstrap.is_there(settings) and (others := _others_in(Path(settings.data))):
         log.warning(
             "%s holds %s, and no Safelight yet; in a folder of its own (--data) its files can be moved and removed "
             "without looking at each",

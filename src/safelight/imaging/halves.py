@@ -74,14 +74,15 @@ def save(image: Image.Image, file: IO[bytes], options: Mapping[str, Any]) -> boo
     begin = file.tell()
     try:
         image.load()
-        return _save(image, file, descriptor, options, cut)
+        _save(image, file, descriptor, options, cut)
     except (RuntimeError, MemoryError):
         file.seek(begin)
         file.truncate()
         return False
+    return True
 
 
-def _save(image: Image.Image, file: IO[bytes], descriptor: int, options: Mapping[str, Any], cut: Cut) -> bool:
+def _save(image: Image.Image, file: IO[bytes], descriptor: int, options: Mapping[str, Any], cut: Cut) -> None:
     begin = file.tell()
     config = _config(image.mode, options, cut)
     room = ROOM + sum(len(options.get(name) or b"") for name in ("icc_profile", "exif"))
@@ -99,7 +100,6 @@ def _save(image: Image.Image, file: IO[bytes], descriptor: int, options: Mapping
     file.write(memoryview(lower[0])[scan:])
     file.writelines(lower[1:])
     file.flush()
-    return True
 
 
 def _config(mode: str, options: Mapping[str, Any], cut: Cut) -> tuple[Any, ...]:
