@@ -204,7 +204,7 @@ def alone(way: str, name: str, size: Size) -> float:
     if way == "huffman":
         return timed(lambda: huffman_decoded(io.BytesIO(data)))
     marks = lay_out(Watermark(text=TEXT), size.width, size.height)
-    return timed(lambda: splice.splice(data, size, marks, io.BytesIO()))
+    return timed(lambda: splice.splice(data, size, marks, io.BytesIO(), threads=Settings().render_threads))
 
 
 def huffman_decoded(file: IO[bytes]) -> None:

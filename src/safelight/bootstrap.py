@@ -7,7 +7,6 @@ beside them. Two kinds know more: `build_on_one_machine` for the server, and `bu
 A backend is imported when it is built.
 """
 
-import os
 import time
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -28,6 +27,7 @@ from safelight.previews import Previews
 from safelight.recipes import Book
 from safelight.service import Service
 from safelight.sweeper import Sweeper, announce_to_log
+from safelight.threads import cores
 from safelight.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -467,8 +467,3 @@ def open_site(settings: Settings) -> Iterator[Site]:
         yield Site(embedded)
     finally:
         embedded.close()
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -212,6 +212,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     render_cpu_seconds: Seconds = 20.0
     """The CPU limit of rendering one job."""
 
+    render_threads: Annotated[int, msgspec.Meta(ge=1, le=2)] = 2
+    """How many threads may draw one large photo. With 2, a worker that had a rest before a job uses a second core for
+    it; behind a backlog each job keeps to one. 1 is for where one core is to be had, whatever the system counts."""
+
     render_memory: Bytes = 1_500_000_000
     """The address space that rendering one job may take."""
 

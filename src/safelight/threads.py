@@ -1,5 +1,6 @@
 """Doing one thing to many, side by side."""
 
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -50,3 +51,8 @@ def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], threads:
             yield result
     finally:
         stopped.set()
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from safelight.config import Settings
 from safelight.imaging import confine, renderer
@@ -32,7 +32,7 @@ def prepare() -> None:
     renderer.prepare()
 
 
-def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]]) -> Drawing:
+def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]], **_: Any) -> Drawing:
     """Do what the recipe's text names, to the processes that it names, and write what came of it as the output."""
     (step,) = parse(recipe).steps.values()
     name, *pids = step.text.split()  # type: ignore[attr-defined]
@@ -61,6 +61,7 @@ def calls(_: list[int]) -> str:
         confine._CLONE3,
         confine._PRCTL,
         confine._FCNTL,
+        confine._SCHED_SETAFFINITY,
     )
     allowed |= {numbers[column] for numbers in sifted}
     others = [number for number in range(LAST_CALL) if number not in allowed | PASSED]
@@ -70,11 +71,16 @@ def calls(_: list[int]) -> str:
         ]  # the same calls by their numbers of another ABI
     libc = ctypes.CDLL(None, use_errno=True)
     found = []
-    for number in others:
+
+    def call(number: int, first: int = 0) -> None:
         ctypes.set_errno(0)
-        result = libc.syscall(ctypes.c_long(number), *[ctypes.c_ulong(0)] * 6)
+        result = libc.syscall(ctypes.c_long(number), ctypes.c_ulong(first), *[ctypes.c_ulong(0)] * 5)
         if result != -1 or ctypes.get_errno() != 1:  # EPERM
             found.append(number)
+
+    for number in others:
+        call(number)
+    call(confine._SCHED_SETAFFINITY[column], os.getppid())  # a process's own threads may, see `strips`
     return f"{len(others)} tried, not refused: {found}"
 
 

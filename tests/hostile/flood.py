@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from safelight.config import Settings
 from safelight.imaging.renderer import anticipate, prepare, rehearse  # noqa: F401 - the zygote calls them here
 
 
-def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]]) -> NoReturn:
+def draw(
+    file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]], **_: Any
+) -> NoReturn:
     """Fill the outputs, and wait."""
     for output in files:
         output.write(bytes(settings.render_output // 10))

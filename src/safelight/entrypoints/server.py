@@ -28,6 +28,7 @@ from safelight import bootstrap, config
 from safelight.entrypoints.process import BACKLOG, READY_FD, log_to_stderr
 from safelight.errors import ConfigurationError, SafelightError
 from safelight.imaging import confine
+from safelight.threads import cores
 
 log = logging.getLogger(__name__)
 
@@ -284,7 +285,7 @@ def serve(
                 url,
             )
         environ = dict(os.environ) | config.to_environ(settings)
-        workers = settings.workers or bootstrap.cores()
+        workers = settings.workers or cores()
         children = [
             Child("front", f"front:main({bound.fileno()}, {url!r})", environ, (bound.fileno(),)),
             Child("keeper", f"keeper:main({url!r})", environ),

@@ -166,6 +166,7 @@ _ALLOWED: Final = {
 
 _MMAP, _MPROTECT, _CLONE, _CLONE3, _PRCTL = (9, 222), (10, 226), (56, 220), (435, 435), (157, 167)
 _FCNTL: Final = (72, 25)
+_SCHED_SETAFFINITY: Final = (203, 122)
 
 _FCNTL_ALLOWED: Final = (0, 1, 2, 3, 1030, 1034)
 """F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD_CLOEXEC, F_GET_SEALS (<linux/fcntl.h>)."""
@@ -236,6 +237,8 @@ def _program(column: int, architecture: int) -> list[tuple[int, int, int, int]]:
     # process of this user, and flags set on standard error would be the worker's, too.
     copying = [line for command in _FCNTL_ALLOWED for line in ((_EQUAL, 0, 1, command), allow)]
     program += when(_FCNTL[column], argument(1), *copying, refuse)
+    # A thread may choose its core, and nobody else's.
+    program += when(_SCHED_SETAFFINITY[column], argument(0), (_EQUAL, 1, 0, 0), refuse, allow)
     # Threads may be named.
     program += when(_PRCTL[column], argument(0), (_EQUAL, 1, 0, _PR_SET_NAME), refuse, allow)
     return [*program, refuse]

@@ -4,26 +4,32 @@ The shortest is not to decode it at all (see `splice`). Where that can not be, P
 blended in place, and Pillow writes it again with the file's own quantisation tables and subsampling, so that what was
 not touched changes as little as a second encoding allows. Measured on 2 to 24 MP this is as fast as streaming through
 libvips where memory comes in small pages and faster where it comes in large ones (see `zygote`); decoding to YCbCr to
-spare the colour conversion is slower, because Pillow packs RGB with wider instructions. Large ones are encoded by two
-threads (see `halves`).
+spare the colour conversion is slower, because Pillow packs RGB with wider instructions. With a second thread, what is
+decoded and needs no mark any more is encoded while the rest is being decoded (see `strips`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from mmap import mmap
-from typing import IO, Final, cast
+from typing import IO, Any, Final, cast
 
 import pyvips
 from PIL import Image, JpegImagePlugin
 
-from safelight.imaging import exif, pictures, profiles, splice
+from safelight.imaging import exif, pictures, profiles, splice, strips
 from safelight.imaging.headers import Header
-from safelight.imaging.pictures import ORIENTATION, Quality, Tables, save_jpeg, to_pillow
+from safelight.imaging.pictures import ORIENTATION, Quality, Tables, jpeg_options, to_pillow
 from safelight.imaging.watching import Watch
 from safelight.model import Facts
-from safelight.operations import Coarse, Edit, Mark, Operation, Region, Size
+from safelight.operations import Coarse, Edit, Mark, Operation, Region, Size, Turn
 
 NOTHING: Final = Facts()
+
+PIECES: Final = 16
+"""Pieces of a file that is encoded while it is being decoded."""
+
+LOOKS: Final = 8
+"""Pixels of a row that are looked at to see whether it is there."""
 
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -46,6 +52,7 @@ def render(
     splicing: bool = False,
     facts: Facts = NOTHING,
     wide: bool = True,
+    threads: int = 1,
     watch: Watch | None = None,
 ) -> tuple[Size, Size] | None:
     """Write the photo, turned and marked, to `file`; return its size before and after, None if there is more to do.
@@ -55,7 +62,7 @@ def render(
     Whatever Pillow raises passes through.
     """
     data.seek(0)
-    with JpegImagePlugin.JpegImageFile(cast("IO[bytes]", data)) as photo:
+    with _Photo(cast("IO[bytes]", data)) as photo:
         size = Size(*photo.size, orientation_of(photo))
         edits = _edits(chain, size)
         fits, icc = profiles.outgoing(photo.info.get("icc_profile"), keep=wide)
@@ -70,7 +77,9 @@ def render(
         if splicing and quality == "keep":
             # All of a progressive file is decoded for its first row: then its pixels may as well be drawn on.
             decode = None if header.scans > 1 else partial(_streamed, data, header, wide=wide)
-            spliced = splice.splice(data, size, edits, file, facts=facts, icc=icc, decode=decode)
+            spliced = splice.splice(
+                data, size, edits, file, facts=facts, icc=icc, threads=threads, decode=decode
+            )
             if isinstance(spliced, splice.Spliced):
                 watch.way = f"spliced ({spliced.way})"
                 return size, spliced.size
@@ -81,21 +90,72 @@ def render(
             watch.reasons.append(f"no mark can be drawn on {photo.mode} as it is")
             return None
         watch.way = "marked in place"
-        tables = Tables.of(photo)
+        options = jpeg_options(photo, quality, _tables(photo, edits), icc, exif.build(facts))
+        draws = [edit for edit in edits if not isinstance(edit, Turn)]
+        streams = threads > 1 and header.scans == 1 and len(draws) == len(edits)
+        if streams and strips.Strips.can(photo, file, options):
+            photo.decodermaxblock = max(len(data) // PIECES, 1)
+            _stream(photo, draws, file, options)
+            return size, size
         photo.decodermaxblock = len(data)  # Pillow would pile it up in pieces of 64 kB
-        photo.load()
-        photo.info.clear()  # from here Pillow would write comments and more into the new file
-        image: Image.Image = photo
-        for edit in edits:
-            if isinstance(edit, Mark):
-                _blend(image, edit)
-            elif isinstance(edit, Coarse):
-                _coarsen(image, edit)
-            else:
-                image = image.transpose(_TURNS[edit.orientation])
-                tables = tables.turned() if edit.orientation >= 5 else tables
-        save_jpeg(image, file, quality, tables, icc, exif.build(facts))
+        image = _drawn(photo, edits)
+        strips.save(image, file, options, threads)
         return size, Size(*image.size)
+
+
+class _Photo(JpegImagePlugin.JpegImageFile):
+    """A JPEG that is decoded piece by piece."""
+
+    look: Callable[[], object] | None = None
+    """Called before each piece, when the ones before it are decoded."""
+
+    def load_read(self, read_bytes: int) -> bytes:
+        """What Pillow decodes next."""
+        if self.look:
+            self.look()
+        return super().load_read(read_bytes)
+
+    def load_end(self) -> None:
+        """All is decoded."""
+        super().load_end()
+        self.info.clear()  # from here Pillow would write comments and more into the new file
+
+
+def _stream(
+    photo: _Photo, draws: Sequence[Mark | Coarse], file: IO[bytes], options: Mapping[str, Any]
+) -> None:
+    """Decode, draw and encode at the same time."""
+    waiting = list(draws)
+    known = 0
+
+    def look() -> None:
+        nonlocal known
+        photo.tile, photo.readonly = [], 0  # it can be drawn on, as if it were loaded already
+        while (below := known + encoder.height) < photo.height and _begun(photo, below):
+            known = below
+        free = known  # rows that nothing is drawn on any more
+        for draw in waiting.copy():
+            if draw.region.top + draw.region.height <= free:
+                _draw(photo, draw)
+                waiting.remove(draw)
+            else:
+                free = min(free, draw.region.top)
+        encoder.ready(free)
+
+    with strips.Strips(photo, file, options) as encoder:
+        photo.look = look
+        photo.load()
+        for draw in waiting:
+            _draw(photo, draw)
+        encoder.finish()
+
+
+def _begun(photo: Image.Image, row: int) -> bool:
+    """Whether a row is being decoded already, and those above it are: pixels were black before. Where the row itself is
+    black, that is not seen, and what is ready is encoded a little later.
+    """
+    step = max(photo.width // LOOKS, 1)
+    return any(photo.im.getpixel((x, row)) not in (0, (0, 0, 0)) for x in range(step // 2, photo.width, step))
 
 
 def _streamed(data: mmap, header: Header, *, wide: bool) -> pyvips.Image:
@@ -125,6 +185,33 @@ def _takes(mode: str, edits: Sequence[Edit]) -> bool:
     """Whether pixels of this mode can carry the marks: not CMYK, and no colour on grey."""
     marks = [edit for edit in edits if isinstance(edit, Mark)]
     return mode == "RGB" or (mode == "L" and all(layer.grey for mark in marks for layer in mark.layers))
+
+
+def _tables(photo: JpegImagePlugin.JpegImageFile, edits: Sequence[Edit]) -> Tables:
+    """The file's own, for the picture as it will lie."""
+    tables = Tables.of(photo)
+    for edit in edits:
+        if isinstance(edit, Turn) and edit.orientation >= 5:
+            tables = tables.turned()
+    return tables
+
+
+def _drawn(photo: Image.Image, edits: Sequence[Edit]) -> Image.Image:
+    photo.load()
+    image = photo
+    for edit in edits:
+        if isinstance(edit, Turn):
+            image = image.transpose(_TURNS[edit.orientation])
+        else:
+            _draw(image, edit)
+    return image
+
+
+def _draw(image: Image.Image, edit: Mark | Coarse) -> None:
+    if isinstance(edit, Mark):
+        _blend(image, edit)
+    else:
+        _coarsen(image, edit)
 
 
 def _blend(image: Image.Image, mark: Mark) -> None:

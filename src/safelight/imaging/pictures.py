@@ -17,7 +17,7 @@ import msgspec
 import pyvips
 from PIL import AvifImagePlugin, Image, ImageSequence, JpegImagePlugin
 
-from safelight.imaging import halves, heic, profiles
+from safelight.imaging import heic, profiles, strips
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.operations import Size
 
@@ -45,10 +45,6 @@ text. PNG's filter "sub" is the fastest, and good on photos; drawings grow by it
 "paeth", which keeps them small, and which would cost photos a quarter more time and 4 % more bytes."""
 
 GIF_EFFORT: Final = 3
-
-HALVED: Final = 16_000_000
-"""Pixels from which a JPEG is encoded by two threads: where one waits longest. It costs some percent of CPU, and that
-is time where all cores have jobs of their own."""
 
 _EXIF, _ICC = 1, 8
 """Flags of libvips for what to keep (VipsForeignKeep)."""
@@ -241,9 +237,11 @@ def _tables(data: mmap) -> Tables:
 # --- encoding ---------------------------------------------------------------------------------------------
 
 
-def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[bytes]) -> None:
+def encode(
+    picture: Picture, target: ImageFormat, quality: Quality, file: IO[bytes], *, threads: int = 1
+) -> None:
     """Write the picture to `file`, one with a descriptor or in memory: all frames where the format can hold them, else
-    the first.
+    the first. With two `threads`, both work on a large JPEG.
 
     Of metadata only the picture's own colour profile and EXIF go along; a GIF holds neither, and becomes sRGB.
     """
@@ -253,7 +251,9 @@ def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[byt
     images = [to_pillow(frame, alpha=target != "jpeg") for frame in picture.frames]
     options: dict[str, Any] = {"icc_profile": picture.icc} | ({"exif": picture.exif} if picture.exif else {})
     if target == "jpeg":
-        save_jpeg(images[0], file, quality, picture.tables, picture.icc, picture.exif)
+        image = images[0]
+        told = jpeg_options(image, quality, picture.tables, picture.icc, picture.exif)
+        strips.save(image, file, told, threads)
         return
     options["quality"] = KEEP[target] if quality == "keep" else quality
     if target == "webp":
@@ -270,22 +270,14 @@ def encode(picture: Picture, target: ImageFormat, quality: Quality, file: IO[byt
     images[0].save(file, target, **options)
 
 
-def save_jpeg(
-    image: Image.Image,
-    file: IO[bytes],
-    quality: Quality,
-    tables: Tables | None,
-    icc: bytes | None,
-    exif: bytes | None,
-) -> None:
-    """Write a JPEG: with `keep` by the given tables, else with 4:2:0 at every quality."""
+def jpeg_options(
+    image: Image.Image, quality: Quality, tables: Tables | None, icc: bytes | None, exif: bytes | None
+) -> dict[str, Any]:
+    """How Pillow is to write a JPEG: with `keep` by the given tables, else with 4:2:0 at every quality."""
     options: dict[str, Any] = {"icc_profile": icc} | ({"exif": exif} if exif else {})
     if quality == "keep" and tables and len(tables.quantisation) >= min(2, len(image.getbands())):
-        options |= {"qtables": tables.quantisation, "subsampling": tables.subsampling}
-    else:
-        options |= {"quality": KEEP["jpeg"] if quality == "keep" else quality, "subsampling": "4:2:0"}
-    if image.width * image.height < HALVED or not halves.save(image, file, options):
-        image.save(file, "JPEG", **options)
+        return options | {"qtables": tables.quantisation, "subsampling": tables.subsampling}
+    return options | {"quality": KEEP["jpeg"] if quality == "keep" else quality, "subsampling": "4:2:0"}
 
 
 def to_pillow(frame: pyvips.Image, *, alpha: bool) -> Image.Image:

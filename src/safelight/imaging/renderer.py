@@ -95,9 +95,16 @@ def render_in_process(file: IO[bytes], source: Source, recipe: bytes, settings: 
 
 
 def draw(
-    file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]], *, explain: bool = False
+    file: IO[bytes],
+    recipe: bytes,
+    settings: Settings,
+    files: Sequence[IO[bytes]],
+    *,
+    threads: int = 1,
+    explain: bool = False,
 ) -> Drawing:
-    """Draw the outputs of the recipe into `files`, one each; with `explain`, tell what it took.
+    """Draw the outputs of the recipe into `files`, one each, with at most so many threads (see `pace`); with
+    `explain`, tell what it took.
 
     Raise FileError if the original is at fault; OutputTooLarge; RenderCrashed if memory ran out.
     """
@@ -114,9 +121,8 @@ def draw(
         kept = said.chosen(plan.metadata.keep)
         splicing = settings.splice == "auto" and plan.sanitize == "auto"
         watch = Watch() if explain else None
-        drawing = _photo(data, header, plan, kept, files, splicing=splicing, watch=watch) or _pictures(
-            data, header, plan, kept, files, watch
-        )
+        short = _photo(data, header, plan, kept, files, splicing=splicing, threads=threads, watch=watch)
+        drawing = short or _pictures(data, header, plan, kept, files, threads, watch)
         for output in files:
             output.flush()
         drawing = msgspec.structs.replace(drawing, facts=_facts(data, header, plan, said))
@@ -152,6 +158,7 @@ def _photo(
     files: Sequence[IO[bytes]],
     *,
     splicing: bool,
+    threads: int,
     watch: Watch | None,
 ) -> Drawing | None:
     """The short way, if there is one."""
@@ -173,6 +180,7 @@ def _photo(
         splicing=splicing,
         facts=kept,
         wide="icc" in recipe.metadata.keep,
+        threads=threads,
         watch=watch,
     )
     if sizes and watch:
@@ -187,6 +195,7 @@ def _pictures(
     recipe: Recipe,
     kept: Facts,
     files: Sequence[IO[bytes]],
+    threads: int,
     watch: Watch | None,
 ) -> Drawing:
     """The way for everything."""
@@ -200,7 +209,7 @@ def _pictures(
     for made, file in zip(recipe.files(), files, strict=True):
         picture = drawn.picture(made.rendition.use)
         begin = time.perf_counter()
-        looks.append(look := _encoded(picture, made, header, file))
+        looks.append(look := _encoded(picture, made, header, file, threads))
         if watch:
             file.flush()
             does, length = f"encode {look.format}", os.fstat(file.fileno()).st_size
@@ -211,7 +220,7 @@ def _pictures(
     return Drawing(_look(header.format, original.size, header.frames), tuple(looks))
 
 
-def _encoded(picture: Picture, made: File, header: Header, file: IO[bytes]) -> Look:
+def _encoded(picture: Picture, made: File, header: Header, file: IO[bytes], threads: int) -> Look:
     """Write one file, and tell how it looks."""
     quality, most = made.rendition.quality, made.rendition.most
     if made.rendition.animation == "first":
@@ -227,7 +236,7 @@ def _encoded(picture: Picture, made: File, header: Header, file: IO[bytes]) -> L
     if target not in ANIMATED:
         picture = _still(picture)
     if most is None:
-        pictures.encode(picture, target, quality, file)
+        pictures.encode(picture, target, quality, file, threads=threads)
     else:
         choosing.encode_within(picture, target, quality, most, file)
     return _look(target, picture.size, len(picture.frames))

@@ -40,6 +40,7 @@ from safelight.errors import (
 from safelight.imaging import confine, wire
 from safelight.imaging.drawing import Drawing, check_total, digest, finish, new_file, plan_of
 from safelight.imaging.habits import Habits
+from safelight.imaging.pace import Pace
 from safelight.imaging.watching import Trace
 from safelight.model import Source
 from safelight.ports import Rendering
@@ -169,6 +170,7 @@ class SandboxedRenderer:
         self._zygote: Zygote | None = None
         self._closed = False
         self._habits = Habits(settings)
+        self._pace = Pace(settings.render_threads)
         confine.hide()
 
     def start(self) -> tuple[str, ...]:
@@ -196,9 +198,10 @@ class SandboxedRenderer:
     def _drawn(self, file: IO[bytes], source: Source, work: wire.Work) -> tuple[Rendering, Drawing]:
         recipe = work.recipe
         plan = plan_of(recipe)
-        with self._turn, contextlib.ExitStack() as stack:
+        with self._turn, self._pace.drawing() as threads, contextlib.ExitStack() as stack:
             zygote, child = self._ready()
             ahead = None
+            work = msgspec.structs.replace(work, threads=threads)
             outputs = [stack.enter_context(new_file()) for _ in plan.files()]
             answer, source = self._work(zygote, child, work, file, source, outputs)
             try:

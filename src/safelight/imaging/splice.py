@@ -11,7 +11,6 @@ installed, or refuses a file, the pixels are decoded instead, and the picture lo
 
 import ctypes
 import importlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from mmap import mmap
@@ -136,10 +135,12 @@ def splice(
     *,
     facts: Facts = NOTHING,
     icc: bytes | None = None,
+    threads: int = 1,
     decode: Decode | None = None,
 ) -> Spliced | Refused:
     """Write the JPEG with its marks to `file`, or say why not. `size` is the picture's as it is stored.
-    What is pixelated is decoded by `decode`; without that, pixelating is refused.
+    What is pixelated is decoded by `decode`; without that, pixelating is refused. Two `threads` share large files and
+    large marks.
 
     Its metadata is nothing but `facts` and the orientation as EXIF, and `icc`, whatever the original had.
     Turns are met by the orientation tag, and marks that come after them are turned back. Raise OSError from writing.
@@ -159,7 +160,9 @@ def splice(
         else:
             layers += [_stored(edit.region, layer, size, turn) for layer in edit.layers]
     orientation = turn.orientation if turn else 1
-    number = _run(library, data, layers, orientation, _Head(exif.build(facts, orientation), icc), file)
+    number = _run(
+        library, data, layers, orientation, _Head(exif.build(facts, orientation), icc), file, threads
+    )
     if isinstance(number, Refused):
         return number
     sides = (size.height, size.width) if orientation >= 5 else (size.width, size.height)
@@ -214,12 +217,6 @@ def _library() -> ctypes.CDLL | None:
     return library
 
 
-@cache
-def _threads() -> int:
-    """How many threads may share a large file or mark: looked up once, before the process is locked in."""
-    return min(2, os.cpu_count() or 1)
-
-
 def _stored(region: Region, layer: Layer, size: Size, turn: Turn | None) -> _Layer:
     """A layer as it lies on the stored picture, whose size this is."""
     alpha, pixels = layer.alpha, layer.pixels
@@ -244,6 +241,7 @@ def _run(
     orientation: int,
     head: "_Head",
     file: IO[bytes],
+    threads: int,
 ) -> int | Refused:
     view, spliced = _Buffer(), _Spliced()
     # ctypes itself hands out no address of memory that can only be read, such as a mapped file.
@@ -255,7 +253,7 @@ def _run(
             (_Layer * len(layers))(*layers),
             len(layers),
             orientation,
-            _threads(),
+            threads,
             ctypes.byref(spliced),
         )
     finally:

@@ -74,6 +74,8 @@ class Work(msgspec.Struct, frozen=True, tag=True):
     """Worker to child, with the descriptors of the original and of one empty file for each output."""
 
     recipe: bytes
+    threads: int = 1
+    """How many may draw."""
     explain: bool = False
     """Whether the drawing is to tell what it took."""
 

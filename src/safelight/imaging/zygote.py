@@ -23,6 +23,9 @@ from safelight.imaging import confine, wire
 WARM_MOST: Final = 32 * 1024 * 1024
 """The most memory that a child touches before it has a job: what waits should not take what others need."""
 
+SWITCH_SECONDS: Final = 0.0001
+"""How long a child's second thread may keep the interpreter from the first one, and the other way round."""
+
 UNIT: Final = 1 if sys.platform == "darwin" else 1024
 """What `ru_maxrss` counts in: macOS in bytes, the others in kilobytes."""
 
@@ -43,6 +46,7 @@ def main(worker: socket.socket) -> None:
     gc.collect()
     gc.disable()
     gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
     children: set[int] = set()
     needs = Needs()
     try:
@@ -138,7 +142,7 @@ def draw(worker: socket.socket, entry: Any, settings: Settings) -> wire.Drawn | 
     original, *outputs = [os.fdopen(number, "r+b" if at else "rb") for at, number in enumerate(numbers)]
     try:
         asked = {"explain": True} if work.explain else {}
-        return wire.Drawn(entry.draw(original, work.recipe, settings, outputs, **asked))
+        return wire.Drawn(entry.draw(original, work.recipe, settings, outputs, threads=work.threads, **asked))
     except SafelightError as error:
         return wire.Refused(error.code, error.message, _told(error.__cause__))
     except MemoryError:

@@ -15,6 +15,7 @@ from safelight.config import Settings
 from safelight.entrypoints import server
 from safelight.entrypoints.server import Child, Supervisor
 from safelight.errors import ConfigurationError
+from safelight.threads import cores
 
 SUPERVISE = """
 import os, sys
@@ -81,7 +82,7 @@ def test_asked_to_stop_while_it_starts() -> None:
 
 def test_more_workers_than_a_machine_can_use() -> None:
     """A thousand processes would take all of its memory before the first picture."""
-    most = bootstrap.WORKERS_A_CORE * bootstrap.cores()
+    most = bootstrap.WORKERS_A_CORE * cores()
     bootstrap.check(Settings(workers=most))
     with pytest.raises(
         ConfigurationError, match=rf"SAFELIGHT_WORKERS: {most + 1} workers .* Give {most} at most"

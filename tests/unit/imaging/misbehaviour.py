@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from safelight.config import Settings
 from safelight.imaging.drawing import Drawing, Look
@@ -22,7 +22,7 @@ from safelight.imaging.renderer import anticipate, prepare, rehearse  # noqa: F4
 from safelight.recipes import parse
 
 
-def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]]) -> Drawing:
+def draw(file: IO[bytes], recipe: bytes, settings: Settings, files: Sequence[IO[bytes]], **_: Any) -> Drawing:
     """Do what the recipe's text names, and write what came of it as the output."""
     (step,) = parse(recipe).steps.values()
     result = DEEDS[step.text](file)  # type: ignore[attr-defined]

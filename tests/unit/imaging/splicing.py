@@ -75,10 +75,10 @@ def logo(place: tuple[int, int, int, int]) -> Mark:
     return Mark(region, (Layer((0, 0, 0), ink.tobytes(), colours.tobytes()),))
 
 
-def spliced(data: bytes, *edits: Edit) -> bytes:
+def spliced(data: bytes, *edits: Edit, threads: int = 1) -> bytes:
     """The file with its marks; it must not be refused."""
     file = io.BytesIO()
-    done = splice.splice(data, Size(*opened(data).size), edits, file)
+    done = splice.splice(data, Size(*opened(data).size), edits, file, threads=threads)
     assert isinstance(done, Spliced), done
     return file.getvalue()
 

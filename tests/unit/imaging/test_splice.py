@@ -63,16 +63,11 @@ def test_without_the_library_nothing_is_written(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     "kind", ["4:2:0", "optimised", "restart markers", "a restart marker each row", "fine"]
 )
-def test_two_threads_write_what_one_writes(
-    kind: str, place: tuple[int, int, int, int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_threads_write_what_one_writes(kind: str, place: tuple[int, int, int, int]) -> None:
     """Large marks are shared by two, wherever they lie; those that touch the end of a row are not."""
     data = encoded(upright(0, 1100, 820), "JPEG", **{"quality": 88} | FILES[kind])
-    files = []
-    for threads in (1, 2):
-        monkeypatch.setattr(splice, "_threads", lambda threads=threads: threads)
-        files.append(spliced(data, soft(place), soft((700, 30, 90, 40))))
-    assert files[0] == files[1]
+    one, two = (spliced(data, soft(place), soft((700, 30, 90, 40)), threads=threads) for threads in (1, 2))
+    assert one == two
 
 
 class Handed(io.BytesIO):

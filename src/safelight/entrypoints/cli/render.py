@@ -17,7 +17,7 @@ from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
 from safelight.entrypoints.cli.terminal import AsJsonLines, columns, in_bytes, note
 from safelight.errors import EmptyFile, FileError, SafelightError, TooLarge
-from safelight.threads import side_by_side
+from safelight.threads import cores, side_by_side
 
 if TYPE_CHECKING:
     from safelight.config import Settings
@@ -51,7 +51,7 @@ def render(
     explain
         Tell which way each picture took and why, and what each step took. Slower: no step is done in passing.
     """
-    from safelight import bootstrap, config
+    from safelight import config
     from safelight.imaging import SandboxedRenderer
 
     settings = config.load()
@@ -66,17 +66,17 @@ def render(
     plan = canonical(recipe)
     if not as_json and (told := left_out(files, out)):
         note(told)
-    cores = min(settings.workers or bootstrap.cores(), len(todo))
+    count = min(settings.workers or cores(), len(todo))
     with ExitStack() as stack:
         engines: queue.SimpleQueue[SandboxedRenderer] = queue.SimpleQueue()
-        for _ in range(cores):
+        for _ in range(count):
             engine = SandboxedRenderer(settings)
             stack.callback(engine.close)
             engines.put(engine)
         board = stack.enter_context(Board("Rendering", len(todo)))
         task = _Task(engines, board, settings, plan, out, explain=explain)
         results = []
-        for result in side_by_side(task, todo, cores):
+        for result in side_by_side(task, todo, count):
             report(board, result, as_json=as_json)
             results.append(result)
     return summary(results)
