@@ -17,6 +17,7 @@ use super::bits::{reserved, window};
 use super::huffman::{Ahead, Step, Table, read_dc, skip_block, step};
 use super::refusal::Refusal;
 use super::scan::Slot;
+use crate::boundary::Core;
 use std::ops::Range;
 
 /// The length of a piece in bytes. Lanes are right after two or three MCUs, some hundred bytes; fuzzers' files are small.
@@ -138,10 +139,12 @@ fn pieces(bytes: &[u8], bits: Range<usize>, slots: &[Slot], threads: usize) -> R
         read(bytes, own, slots, front);
         return Ok(pieces);
     }
+    let taken = Core::current();
     std::thread::scope(|scope| {
-        let second = std::thread::Builder::new()
-            .stack_size(STACK)
-            .spawn_scoped(scope, || read(bytes, other.clone(), slots, back));
+        let second = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || {
+            taken.leave();
+            read(bytes, other.clone(), slots, back);
+        });
         read(bytes, own, slots, front);
         // Without a second thread the true reader reads its part alone.
         second.map_or(Ok(()), |thread| thread.join().map_err(|_| Refusal::Internal))

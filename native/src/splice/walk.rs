@@ -8,6 +8,7 @@ use super::index::{self, Point, STACK};
 use super::marks::{Cover, Marks};
 use super::refusal::Refusal;
 use super::scan::{Interval, Slot, intervals, slots};
+use crate::boundary::Core;
 use std::ops::Range;
 
 /// Edited blocks that are held in memory, at the most: 64 MB of them, and a half more while two threads come together.
@@ -74,9 +75,13 @@ pub fn walk(file: &[u8], header: &Header, marks: &Marks, all: bool, threads: usi
         walker(area)?.over(&front)?
     } else {
         let second = walker(area / 2 + 1)?;
+        let taken = Core::current();
         std::thread::scope(|scope| {
             let builder = std::thread::Builder::new().stack_size(STACK);
-            let other = builder.spawn_scoped(scope, || second.over(&back));
+            let other = builder.spawn_scoped(scope, || {
+                taken.leave();
+                second.over(&back)
+            });
             let found = walker(area)?.over(&front)?; // with room for all
             let other = match other {
                 Ok(thread) => thread.join().map_err(|_| Refusal::Internal)??,
