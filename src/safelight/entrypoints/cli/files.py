@@ -16,9 +16,11 @@ SUFFIXES: Final = frozenset(
 DEFAULT_OUT: Final = Path("safelight-out")
 """Where results are saved, if nothing else is said."""
 
-
 NAMED: Final = 2
 """So many of the files that are left out are named."""
+
+NO_PICTURES: Final = "as no pictures by their names"
+"""Why a file is left out of a folder. What is hidden nobody misses."""
 
 
 class Picture(NamedTuple):
@@ -28,12 +30,49 @@ class Picture(NamedTuple):
     below: Path
 
 
-def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
+class Found(NamedTuple):
+    """The pictures, and a line for each reason why something else in their folders is left out."""
+
+    pictures: list[Picture]
+    left_out: list[str]
+
+
+def pictures(paths: Sequence[Path], out: Path) -> Found:
     """The files as given, and the images of the folders as given, all the way down, in order.
 
     Folders of outputs look like the folders of originals, those of several folders below the name of each. Hidden files
-    are passed over, and so is `out` itself: what was made is not made again.
+    are passed over, and so is `out` itself: what was made is not made again. Raise UsageError if there is none.
     """
+    _refuse_missing(paths)
+    tops = _told_apart({path.resolve() for path in paths if path.is_dir()})
+    found: dict[Path, Picture] = {}
+    left: dict[Path, tuple[Path, str]] = {}
+    for path in paths:
+        top = tops.get(path.resolve())
+        if top is None:
+            found.setdefault(path.resolve(), Picture(path, Path()))
+            continue
+        for file, why in _files(path, out.resolve()):
+            place = file.resolve()
+            if why:
+                left.setdefault(place, (file, why))
+            else:
+                found.setdefault(place, Picture(file, top / file.parent.relative_to(path)))
+    told = _told([each for place, each in left.items() if place not in found])
+    if not found:
+        where = ", ".join(str(path) for path in paths)
+        raise UsageError(f"There is no image in {where}; these are taken: {' '.join(sorted(SUFFIXES))}")
+    return Found(list(found.values()), told)
+
+
+def in_folder(folder: Path, out: Path) -> Found:
+    """The images of a folder, all the way down, in order; there may be none."""
+    files = list(_files(folder, out.resolve()))
+    taken = [Picture(file, file.parent.relative_to(folder)) for file, why in files if not why]
+    return Found(taken, _told([each for each in files if each[1]]))
+
+
+def _refuse_missing(paths: Sequence[Path]) -> None:
     if missing := [str(path) for path in paths if not path.exists()]:
         # A path has lost the second stroke of https://.
         if url := next(filter(None, (re.match(r"(https?):/+(.+)", each) for each in missing)), None):
@@ -41,33 +80,16 @@ def pictures(paths: Sequence[Path], out: Path) -> list[Picture]:
                 f"{url[1]}://{url[2]} is a URL, and files of this machine are taken; download it first."
             )
         raise UsageError(f"There is no file {', '.join(missing)}.")
-    tops = _told_apart({path.resolve() for path in paths if path.is_dir()})
-    found: dict[Path, Picture] = {}
-    for path in paths:
-        top = tops.get(path.resolve())
-        for file in (path,) if top is None else _images(path, out.resolve()):
-            below = Path() if top is None else top / file.parent.relative_to(path)
-            found.setdefault(file.resolve(), Picture(file, below))
-    if not found:
-        where = ", ".join(str(path) for path in paths)
-        raise UsageError(f"There is no image in {where}; these are taken: {' '.join(sorted(SUFFIXES))}")
-    return list(found.values())
 
 
-def left_out(paths: Sequence[Path], out: Path) -> str:
-    """A line that names the files of folders that are no pictures by their names; nothing if there are none. What is
-    hidden nobody misses."""
-    given = {path.resolve() for path in paths}
-    found = {
-        file.resolve(): named(file)
-        for path in paths
-        if path.is_dir()
-        for file in _files(path, out.resolve())
-        if not _is_image(file) and file.resolve() not in given
-    }
-    names = list(found.values())
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return f"Left out, as no pictures by their names: {', '.join(names[:NAMED])}{more}." if names else ""
+def _told(left: Sequence[tuple[Path, str]]) -> list[str]:
+    """A line for each reason, which names the first of the files that it is about."""
+    lines = []
+    for because in (NO_PICTURES,):
+        if names := [named(file) for file, why in left if why == because]:
+            more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+            lines.append(f"Left out, {because}: {', '.join(names[:NAMED])}{more}.")
+    return lines
 
 
 def _told_apart(folders: Set[Path]) -> dict[Path, Path]:
@@ -82,27 +104,15 @@ def _told_apart(folders: Set[Path]) -> dict[Path, Path]:
         length += 1
 
 
-def in_folder(folder: Path, out: Path) -> list[Picture]:
-    """The images of a folder, all the way down, in order; there may be none."""
-    return [Picture(file, file.parent.relative_to(folder)) for file in _images(folder, out.resolve())]
-
-
-def _images(folder: Path, out: Path) -> Iterator[Path]:
-    return filter(_is_image, _files(folder, out))
-
-
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES
-
-
-def _files(folder: Path, out: Path) -> Iterator[Path]:
+def _files(folder: Path, out: Path) -> Iterator[tuple[Path, str]]:
+    """What lies in a folder, all the way down, and why it is left out; nothing is said of images."""
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.resolve() == out:
+        if path.name.startswith("."):
             continue
-        if path.is_dir() and not path.is_symlink():
+        if path.is_file():
+            yield path, "" if path.suffix.lower() in SUFFIXES else NO_PICTURES
+        elif path.is_dir() and not path.is_symlink() and path.resolve() != out:
             yield from _files(path, out)
-        elif path.is_file():
-            yield path
 
 
 def check_out(out: Path) -> None:

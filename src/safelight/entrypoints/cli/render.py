@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, left_out, pictures, reason
+from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, pictures, reason
 from safelight.entrypoints.cli.progress import Board
 from safelight.entrypoints.cli.recipe import canonical
 from safelight.entrypoints.cli.results import Result, Saved, report, summary
@@ -61,11 +61,11 @@ def render(
         except FileError as error:
             error.message = _without_upload(error.message)
             raise
-    todo = pictures(files, out)
+    todo, left_out = pictures(files, out)
     check_out(out)
     plan = canonical(recipe)
-    if not as_json and (told := left_out(files, out)):
-        note(told)
+    for line in () if as_json else left_out:
+        note(line)
     count = min(settings.workers or cores(), len(todo))
     with ExitStack() as stack:
         engines: queue.SimpleQueue[SandboxedRenderer] = queue.SimpleQueue()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, left_out, pictures
+from safelight.entrypoints.cli.files import DEFAULT_OUT, Picture, check_out, pictures
 from safelight.entrypoints.cli.following import AT_ONCE, Following, save_later
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.recipe import for_request
@@ -52,12 +52,12 @@ def upload(
     """
     from safelight.client import Client
 
-    todo = pictures(files, out)
+    todo, left_out = pictures(files, out)
     if wait:
         check_out(out)
     choice = for_request(recipe)
-    if not as_json and (told := left_out(files, out)):
-        note(told)
+    for line in () if as_json else left_out:
+        note(line)
     results: list[Result] = []
     under_way: dict[Path, str] = {}
     try:

@@ -160,7 +160,7 @@ class _Watcher:
             self.results = {}
         ready: dict[Path, tuple[Picture, State]] = {}
         seen: dict[Path, State] = {}
-        for picture in in_folder(self._folder, self._out):
+        for picture in in_folder(self._folder, self._out).pictures:
             try:
                 status = picture.path.stat()
             except FileNotFoundError:

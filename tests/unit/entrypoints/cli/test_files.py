@@ -1,11 +1,12 @@
 """Which files a command works on, and where their results belong."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from safelight.entrypoints.cli.files import Picture, check_out, in_folder, left_out, pictures
+from safelight.entrypoints.cli.files import Picture, check_out, in_folder, pictures
 from safelight.entrypoints.cli.terminal import UsageError
 
 
@@ -29,7 +30,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def found(*paths: str, out: str = "out") -> list[tuple[str, str]]:
-    return [(str(path), str(below)) for path, below in pictures([Path(path) for path in paths], Path(out))]
+    taken = pictures([Path(path) for path in paths], Path(out)).pictures
+    return [(str(path), str(below)) for path, below in taken]
+
+
+def left_out(*paths: str, out: str = "out") -> list[str]:
+    return pictures([Path(path) for path in paths], Path(out)).left_out
 
 
 @pytest.mark.usefixtures("home")
@@ -85,17 +91,26 @@ class TestPictures:
         ]
 
     def test_what_is_left_out_is_named(self, home: Path) -> None:
-        assert left_out([Path("one.webp"), Path("ben")], Path("out")) == ""
+        assert left_out("one.webp", "ben") == []
         told = "Left out, as no pictures by their names: "
-        assert left_out([Path("anna")], Path("out")) == f"{told}anna/notes.txt."
-        assert left_out([Path("anna"), Path("anna/notes.txt")], Path("out")) == ""
+        assert left_out("anna") == [f"{told}anna/notes.txt."]
+        assert left_out("anna", "anna/notes.txt") == []
         for name in ("anna/2024/a.psd", "anna/z.mov", "anna/2024/.hidden", "anna/made/m.txt"):
             (home / name).parent.mkdir(exist_ok=True)
             (home / name).touch()
-        assert (
-            left_out([Path("anna")], Path("anna/made"))
-            == f"{told}anna/2024/a.psd, anna/notes.txt and 1 more."
-        )
+        assert left_out("anna", out="anna/made") == [f"{told}anna/2024/a.psd, anna/notes.txt and 1 more."]
+
+    def test_each_folder_is_walked_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        walked: list[str] = []
+        iterdir = Path.iterdir
+
+        def counted(path: Path) -> Iterator[Path]:
+            walked.append(str(path))
+            return iterdir(path)
+
+        monkeypatch.setattr(Path, "iterdir", counted)
+        assert left_out("anna", "ben")
+        assert walked == ["anna", "anna/2024", "ben", "ben/2024"]
 
     @pytest.mark.parametrize(
         ("paths", "message"),
@@ -117,9 +132,9 @@ class TestPictures:
 def test_a_watched_folder_may_be_empty(home: Path) -> None:
     """Its pictures are those that lie in it now."""
     (home / "new").mkdir()
-    assert in_folder(Path("new"), Path("out")) == []
+    assert in_folder(Path("new"), Path("out")) == ([], [])
     (home / "new/a.jpg").touch()
-    assert in_folder(Path("new"), Path("out")) == [Picture(Path("new/a.jpg"), Path())]
+    assert in_folder(Path("new"), Path("out")).pictures == [Picture(Path("new/a.jpg"), Path())]
 
 
 class TestOutput:
