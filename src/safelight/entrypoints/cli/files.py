@@ -20,6 +20,8 @@ NAMED: Final = 2
 """So many of the files that are left out are named."""
 
 NO_PICTURES: Final = "as no pictures by their names"
+LEAD_NOWHERE: Final = "as links that lead nowhere"
+TO_FOLDERS: Final = "as links to folders"
 """Why a file is left out of a folder. What is hidden nobody misses."""
 
 
@@ -53,15 +55,17 @@ def pictures(paths: Sequence[Path], out: Path) -> Found:
             found.setdefault(path.resolve(), Picture(path, Path()))
             continue
         for file, why in _files(path, out.resolve()):
-            place = file.resolve()
+            # A link that leads nowhere is told from others by its own place.
+            place = file.parent.resolve() / file.name if why == LEAD_NOWHERE else file.resolve()
             if why:
                 left.setdefault(place, (file, why))
             else:
                 found.setdefault(place, Picture(file, top / file.parent.relative_to(path)))
-    told = _told([each for place, each in left.items() if place not in found])
+    told = _told([each for place, each in left.items() if place not in found and place not in tops])
     if not found:
         where = ", ".join(str(path) for path in paths)
-        raise UsageError(f"There is no image in {where}; these are taken: {' '.join(sorted(SUFFIXES))}")
+        taken = f"There is no image in {where}; these are taken: {' '.join(sorted(SUFFIXES))}."
+        raise UsageError(" ".join((taken, *told)))
     return Found(list(found.values()), told)
 
 
@@ -85,7 +89,7 @@ def _refuse_missing(paths: Sequence[Path]) -> None:
 def _told(left: Sequence[tuple[Path, str]]) -> list[str]:
     """A line for each reason, which names the first of the files that it is about."""
     lines = []
-    for because in (NO_PICTURES,):
+    for because in (NO_PICTURES, LEAD_NOWHERE, TO_FOLDERS):
         if names := [named(file) for file, why in left if why == because]:
             more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
             lines.append(f"Left out, {because}: {', '.join(names[:NAMED])}{more}.")
@@ -111,8 +115,15 @@ def _files(folder: Path, out: Path) -> Iterator[tuple[Path, str]]:
             continue
         if path.is_file():
             yield path, "" if path.suffix.lower() in SUFFIXES else NO_PICTURES
-        elif path.is_dir() and not path.is_symlink() and path.resolve() != out:
-            yield from _files(path, out)
+        elif path.is_dir():
+            if path.resolve() == out:
+                continue
+            if path.is_symlink():
+                yield path, TO_FOLDERS
+            else:
+                yield from _files(path, out)
+        elif path.is_symlink() and not path.exists():
+            yield path, LEAD_NOWHERE
 
 
 def check_out(out: Path) -> None:

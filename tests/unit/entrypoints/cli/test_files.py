@@ -100,6 +100,23 @@ class TestPictures:
             (home / name).touch()
         assert left_out("anna", out="anna/made") == [f"{told}anna/2024/a.psd, anna/notes.txt and 1 more."]
 
+    def test_links_that_are_left_out_are_told_as_what_they_are(self, home: Path) -> None:
+        """Those to files are taken as the files; hidden ones are passed over."""
+        for name, target in (
+            ("gone.jpg", "nowhere.jpg"),
+            ("gone.txt", "nowhere.jpg"),
+            ("round.png", "round.png"),
+            (".#a.jpg", "somebody@here"),
+            ("latest", "2024"),
+            ("hers.webp", "../one.webp"),
+        ):
+            (home / "anna" / name).symlink_to(target)
+        assert found("anna")[-1] == ("anna/hers.webp", ".")
+        nowhere = "Left out, as links that lead nowhere: anna/gone.jpg, anna/gone.txt and 1 more."
+        assert left_out("anna", "anna/notes.txt") == [nowhere, "Left out, as links to folders: anna/latest."]
+        assert left_out("anna", "anna/latest", "anna/notes.txt") == [nowhere]
+        assert in_folder(Path("anna"), Path("out")).left_out[1] == nowhere
+
     def test_each_folder_is_walked_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
         walked: list[str] = []
         iterdir = Path.iterdir
@@ -125,7 +142,10 @@ class TestPictures:
 
     def test_a_folder_without_pictures(self, home: Path) -> None:
         (home / "empty").mkdir()
-        with pytest.raises(UsageError, match="There is no image in empty"):
+        with pytest.raises(UsageError, match=r"There is no image in empty; these are taken: .+ \.webp\.$"):
+            found("empty")
+        (home / "empty" / "a.jpg").symlink_to("nowhere")
+        with pytest.raises(UsageError, match=r"Left out, as links that lead nowhere: empty/a\.jpg\.$"):
             found("empty")
 
 
