@@ -90,7 +90,8 @@ def watch(
 
     A file is taken when two looks in a row find it unchanged. What was done is remembered in `--out`, so a restart does
     nothing twice. A file that changes is done anew, and every file if the recipe is another one: by its name, or by the
-    content of its file. What was done before recipes were remembered, too, counts for every recipe.
+    content of its file. What was done before recipes were remembered, too, counts for every recipe. Files that are left
+    out, such as those that are no pictures by their names, are told of at the start.
 
     With --once, the exit code is 1 if a picture failed this time. One that failed before is done until it changes.
 
@@ -160,7 +161,8 @@ class _Watcher:
             self.results = {}
         ready: dict[Path, tuple[Picture, State]] = {}
         seen: dict[Path, State] = {}
-        for picture in in_folder(self._folder, self._out).pictures:
+        pictures, left_out = in_folder(self._folder, self._out)
+        for picture in pictures:
             try:
                 status = picture.path.stat()
             except FileNotFoundError:
@@ -170,6 +172,8 @@ class _Watcher:
                 ready[picture.path] = (picture, state)
         if self._there is None:
             self._there = frozenset(seen)
+            for line in () if self._as_json else left_out:
+                note(line)
         self._changing = [path for path in seen if path in self._there and self._seen.get(path) != seen[path]]
         self._seen = seen
         if ready:

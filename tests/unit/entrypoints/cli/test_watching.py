@@ -129,6 +129,23 @@ def test_what_comes_too_late_was_not_done_before(
     assert capsys.readouterr().err == "There was no picture in in.\n"
 
 
+def test_what_is_left_out_at_the_start_is_named_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For people; not what comes later."""
+    (folder / "a.jpg").write_bytes(b"x")
+    (folder / "notes.txt").touch()
+    (folder / "gone.jpg").symlink_to("nowhere.jpg")
+    monkeypatch.setattr("time.sleep", lambda _: (folder / "later.txt").touch())
+    assert once(folder) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "Left out, as no pictures by their names: in/notes.txt.",
+        "Left out, as links that lead nowhere: in/gone.jpg.",
+    ]
+    assert once(folder, as_json=True) == 0
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [
