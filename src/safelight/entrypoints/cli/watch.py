@@ -25,6 +25,9 @@ AGAIN: Final = frozenset(
 )
 """Ends that say nothing about the picture: it is tried again with the next look, unless its job has ended so."""
 
+PATIENCE: Final = 60.0
+"""Seconds that a watch which is to end waits for a picture to stop changing."""
+
 
 class State(NamedTuple):
     """A file as it is now: another size or time is another picture."""
@@ -93,7 +96,8 @@ def watch(
     content of its file. What was done before recipes were remembered, too, counts for every recipe. Files that are left
     out, such as those that are no pictures by their names, are told of at the start.
 
-    With --once, the exit code is 1 if a picture failed this time. One that failed before is done until it changes.
+    With --once, the exit code is 1 if a picture failed this time. One that failed before is done until it changes. One
+    that goes on changing for a minute has failed, too, and is left to the next time.
 
     Parameters
     ----------
@@ -120,9 +124,10 @@ def watch(
     if not once:
         note(f"Watching {folder}; results go to {out}. Ctrl-C ends it.")
     watcher.look()
+    pause = max(0.05, every)
     while True:
-        time.sleep(max(0.05, every))
-        watcher.look()
+        time.sleep(pause)
+        watcher.look(pause)
         if once and not watcher.unsettled():
             return watcher.end()
 
@@ -148,15 +153,19 @@ class _Watcher:
         self._as_json = as_json
         self._journal = Journal(out / JOURNAL, _digest(recipe))
         self._seen: dict[Path, State] = {}
-        self._changing: list[Path] = []
+        self._changing: dict[Path, float] = {}
+        """What was found otherwise than by the look before, and for how long by now, in seconds of waiting."""
         self._there: frozenset[Path] | None = None
         """What the first look found: an end waits for these alone, or pictures that keep coming would put it off."""
         self._away = self._waits = False
         self.results: dict[Path, Result] = {}
         """Of the last look alone, as a watch may go on for months; of all looks if it is to end."""
 
-    def look(self) -> None:
-        """Do what has not changed since the last look and was not done before."""
+    def look(self, waited: float = 0.0) -> None:
+        """Do what has not changed since the last look and was not done before.
+
+        `waited` is the pause since then alone: a picture that was whole soon is not given up because others took long.
+        """
         if not self._once:
             self.results = {}
         ready: dict[Path, tuple[Picture, State]] = {}
@@ -174,21 +183,32 @@ class _Watcher:
             self._there = frozenset(seen)
             for line in () if self._as_json else left_out:
                 note(line)
-        self._changing = [path for path in seen if path in self._there and self._seen.get(path) != seen[path]]
+        else:
+            changing = [path for path in seen if path in self._there and self._seen.get(path) != seen[path]]
+            self._changing = {
+                path: self._changing[path] + waited if path in self._changing else 0.0 for path in changing
+            }
         self._seen = seen
         if ready:
             self._process(ready)
 
     def unsettled(self) -> bool:
-        """Whether the last look found a picture otherwise than the look before. The first time, say which."""
+        """Whether a picture has changed since the look before, and is still waited for. The first time, say which."""
         if self._changing and not self._waits:
             others = f" and {len(self._changing) - 1} more" if len(self._changing) > 1 else ""
-            note(f"Waiting until {self._changing[0]}{others} has stopped changing.")
+            note(f"Waiting until {next(iter(self._changing))}{others} has stopped changing.")
             self._waits = True
-        return bool(self._changing)
+        return any(waited < PATIENCE for waited in self._changing.values())
 
     def end(self) -> int:
-        """The exit code. Where there was nothing to do, say why."""
+        """The exit code. What still changes has failed. Where there was nothing to do, say why."""
+        with Board("Processing", len(self._changing)) as board:
+            for path, waited in self._changing.items():
+                message = (
+                    f"It was still changing after {PATIENCE:.0f} seconds; run this again when it is whole."
+                )
+                self.results[path] = Result(path, "FAILED", waited, code="still_changing", message=message)
+                report(board, self.results[path], as_json=self._as_json)
         if not self.results and not self._as_json:
             note(self._nothing_new())
         return summary(list(self.results.values()))

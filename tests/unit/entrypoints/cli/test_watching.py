@@ -1,5 +1,6 @@
 """What `safelight watch` does with the ends of jobs."""
 
+import json
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -102,6 +103,66 @@ def test_once_waits_for_what_still_changes(
         "Waiting until in/slow.jpg has stopped changing.",
         "safelight: 1 of 3 files failed.",
     ]
+
+
+@pytest.mark.parametrize(("every", "looks"), [(7.0, 11), (100.0, 3)])
+def test_once_gives_up_what_never_stops_changing(
+    every: float,
+    looks: int,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """After a minute of waiting, in which others are done; it has failed, and is done when it is whole."""
+    (folder / "a.jpg").write_bytes(b"x")
+    (folder / "endless.jpg").write_bytes(b"x")
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        assert len(pauses) < looks
+        with (folder / "endless.jpg").open("ab") as file:
+            file.write(b"x")
+
+    monkeypatch.setattr("time.sleep", pause)
+    told = "It was still changing after 60 seconds; run this again when it is whole."
+    assert watch.watch(folder, once=True, out=Path("out"), every=every) == 1
+    assert pauses == [every] * (looks - 1)
+    said = capsys.readouterr()
+    assert [line.split()[1] for line in said.out.splitlines()] == ["in/a.jpg"]
+    assert said.err.splitlines() == [
+        "Waiting until in/endless.jpg has stopped changing.",
+        f"safelight: in/endless.jpg: {told} [still_changing]",
+        "safelight: 1 of 2 files failed.",
+    ]
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    assert once(folder, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["file"] == "in/endless.jpg"
+
+
+def test_only_waiting_counts_against_a_picture(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not what it took to process others: nobody looked meanwhile."""
+    (folder / "a.jpg").write_bytes(b"x")
+    (folder / "b.jpg").write_bytes(b"x")
+    looks, now = 0, 0.0
+    done = Done.__call__
+
+    def slow(task: Done, picture: Picture) -> Result:
+        nonlocal now
+        now += 1000
+        return done(task, picture)
+
+    def pause(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks < 3:
+            (folder / "b.jpg").write_bytes(b"x" * looks * 10)
+
+    monkeypatch.setattr(Done, "__call__", slow)
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    monkeypatch.setattr("time.sleep", pause)
+    assert once(folder) == 0
+    assert (looks, now) == (3, 2000)
 
 
 def test_once_ends_while_pictures_go_on_coming(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
