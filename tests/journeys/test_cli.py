@@ -378,6 +378,20 @@ def test_a_command_that_is_called_otherwise_here(words: list[str], meant: str) -
     assert (done.returncode, f"did you mean `{meant}`?" in done.stderr) == (2, True)
 
 
+@pytest.mark.parametrize("words", [["upload"], ["watch"], ["recipe", "lint"]])
+def test_a_file_whose_name_begins_with_a_dash(words: list[str], tmp_path: Path) -> None:
+    """Where there is one of that name, it is said how it is given; where there is none, it is an option."""
+    absent = safelight(*words, "-dash.jpg", cwd=tmp_path)
+    (tmp_path / "-dash.jpg").touch()
+    done = safelight(*words, "-dash.jpg", cwd=tmp_path)
+    assert (absent.returncode, done.returncode) == (2, 2)
+    assert absent.stderr.startswith("safelight: Unknown option: -dash.jpg.")
+    assert done.stderr == (
+        "safelight: -dash.jpg was taken for an option; give the file as ./-dash.jpg. "
+        f"`safelight {' '.join(words)} --help` shows how it is meant.\n"
+    )
+
+
 def test_a_url_is_no_file(tmp_path: Path) -> None:
     """It is called what it is, whole, and nothing is fetched."""
     done = safelight("upload", "https://pictures.example.org/a.jpg", cwd=tmp_path)
@@ -505,6 +519,7 @@ def test_nobody_answers(words: list[str], tmp_path: Path) -> None:
         (["upload"], 2),
         (["jobs", "ls", "--limit", "many"], 2),
         (["serve", "--port", "70000"], 2),
+        (["upload", f"-{'n' * 5000}"], 2),
         (["jobs", "ls", "--api", "127.0.0.1"], 3),
         (["demo", "no-such-photo.jpg"], 2),
     ],

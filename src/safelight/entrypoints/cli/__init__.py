@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, TextIO
 
-from cyclopts import App, CycloptsError, UnknownCommandError
+from cyclopts import App, CycloptsError, UnknownCommandError, UnknownOptionError
 
 from safelight import __version__
 from safelight.entrypoints.cli.backup import backup
@@ -26,7 +26,7 @@ from safelight.entrypoints.cli.render import render
 from safelight.entrypoints.cli.serve import serve
 from safelight.entrypoints.cli.settings import settings
 from safelight.entrypoints.cli.sweep import sweep
-from safelight.entrypoints.cli.terminal import UsageError, complain, with_advice
+from safelight.entrypoints.cli.terminal import UsageError, complain, named, with_advice
 from safelight.entrypoints.cli.upload import upload
 from safelight.entrypoints.cli.watch import watch
 from safelight.entrypoints.cli.webhooks import webhooks
@@ -95,7 +95,7 @@ def run(words: Sequence[str]) -> int:
         sys.stdout.flush()
     except CycloptsError as error:
         command = " ".join(("safelight", *(error.command_chain or ())))
-        complain(f"{_synonym(error) or error} `{command} --help` shows how it is meant.")
+        complain(f"{_synonym(error) or _dashed(error) or error} `{command} --help` shows how it is meant.")
         return USAGE
     except UsageError as error:
         complain(error.message)
@@ -134,6 +134,16 @@ def _synonym(error: CycloptsError) -> str:
         if alike
         else ""
     )
+
+
+def _dashed(error: CycloptsError) -> str:
+    """How a file is given whose name begins with a dash, and that was taken for an option."""
+    if not isinstance(error, UnknownOptionError):
+        return ""
+    word = error.token.keyword or error.token.value
+    if not os.path.lexists(word):  # which, other than a Path, takes what can be no name at all
+        return ""
+    return f"{named(word)} was taken for an option; give the file as ./{named(word)}."
 
 
 def _nobody_reads(stream: TextIO) -> bool:
