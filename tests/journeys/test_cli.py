@@ -217,7 +217,8 @@ def test_saving_the_results_of_jobs(api: str, http: httpx.Client, photo: Path, t
     assert told.keys() == set(made)
     assert told[made[0]]["outputs"][0]["path"] == str(tmp_path / "out/beach-main.jpg")
     lines = done.stderr.splitlines()
-    assert "safelight: job nobody-knows-it: There is no job nobody-knows-it here. [job_not_found]" in lines
+    why = "There is no job nobody-knows-it here; `safelight jobs ls` lists those there are."
+    assert f"safelight: job nobody-knows-it: {why} [job_not_found]" in lines
     assert (done.returncode, lines[-1]) == (1, "safelight: 2 of 3 jobs failed.")
 
 
@@ -283,7 +284,8 @@ def test_jobs(api: str, http: httpx.Client) -> None:
     for word in ("get", "watch", "cancel", "retry", "rm"):
         gone = safelight("jobs", word, job_id, "--api", api)
         assert (gone.returncode, gone.stdout) == (1, "")
-        assert gone.stderr == f"safelight: There is no job {job_id} here.\n"
+        why = f"There is no job {job_id} here; `safelight jobs ls` lists those there are."
+        assert gone.stderr == f"safelight: {why}\n"
     for word in ("", "../recipes/web"):
         strange = safelight("jobs", "get", word, "--api", api)
         assert (strange.returncode, strange.stdout) == (1, "")

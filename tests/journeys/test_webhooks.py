@@ -206,6 +206,11 @@ def test_the_commands(server: Server, http: httpx.Client, there: Receiver) -> No
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def refused(*words: str) -> str:
+        done = safelight("webhooks", *words, settings={"api": server.url})
+        assert (done.returncode, done.stdout) == (1, "")
+        return done.stderr.removeprefix("safelight: ").removesuffix("\n")
+
     made = run("add", there.url, "--events", "job.completed,job.failed", "--description", "shop")
     assert made["events"] == ["job.completed", "job.failed"]
     assert [each["id"] for each in run("ls")] == [made["id"]]
@@ -225,7 +230,12 @@ def test_the_commands(server: Server, http: httpx.Client, there: Receiver) -> No
     words = safelight("webhooks", "ls", settings={"api": server.url}).stdout
     assert "job.completed,job.failed" in words
     assert "secret" not in words
+    assert refused("replay", made["id"], "nope") == (
+        f"There is no delivery nope here; `safelight webhooks deliveries {made['id']}` lists those there are."
+    )
     assert run("rm", made["id"]) == {"id": made["id"], "deleted": True}
-    gone = safelight("webhooks", "rm", made["id"], settings={"api": server.url})
-    assert (gone.returncode, gone.stdout) == (1, "")
-    assert "There is no webhook of that id" in gone.stderr
+    listed = "`safelight webhooks ls` lists those there are."
+    for word, *more in (["rm"], ["rotate"], ["deliveries"], ["replay", tested["id"]], ["test"]):
+        assert refused(word, made["id"], *more) == f"There is no webhook {made['id']} here; {listed}"
+    for strange in ("", "../jobs"):
+        assert refused("rm", strange) == f"{strange!r} is no webhook's id; {listed}"

@@ -1,8 +1,6 @@
 """`safelight jobs`: what became of the jobs of a Safelight, and what can still be done about them."""
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
@@ -11,6 +9,7 @@ from cyclopts.validators import Number
 
 from safelight.entrypoints.cli.files import DEFAULT_OUT, check_out
 from safelight.entrypoints.cli.following import AT_ONCE, Following
+from safelight.entrypoints.cli.known import known
 from safelight.entrypoints.cli.progress import Bar, Board
 from safelight.entrypoints.cli.results import Result, report, summary
 from safelight.entrypoints.cli.terminal import (
@@ -226,19 +225,8 @@ class _SaveTask:
         return result._replace(file=file, name=f"job {job_id}")
 
 
-@contextmanager
-def _known(job_id: str) -> Iterator[None]:
-    """Say which job it is that the server does not know, or that can not be one's id."""
-    from safelight.client import Refused
-
-    if not re.fullmatch(r"[\w-]+", job_id):
-        raise JobNotFound(f"{job_id!r} is no job's id; `safelight jobs ls` lists those there are.")
-    try:
-        yield
-    except Refused as error:
-        if error.code != JobNotFound.code:
-            raise
-        raise JobNotFound(f"There is no job {job_id} here.") from None
+def _known(job_id: str) -> AbstractContextManager[None]:
+    return known("job", job_id, JobNotFound, "jobs ls")
 
 
 def _show(document: dict[str, Any], status: "Status", *, as_json: bool) -> None:

@@ -81,7 +81,9 @@ def complaint(message: str) -> str:
 
 
 def with_advice(message: str, code: str | None) -> str:
-    """What was said, and how a key is given on the command line where one is missing or wrong."""
+    """What was said, in the words of the command line: its own list of recipes, and how a key is given where one is
+    missing or wrong."""
+    message = message.replace("GET /recipes", "`safelight recipe ls --api URL`")
     return f"{message} Here: --key or SAFELIGHT_KEY." if code == NotAuthenticated.code else message
 
 

@@ -1,11 +1,13 @@
 """`safelight webhooks`: who is told when something has happened, and what became of telling them."""
 
 import time
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, Final
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from safelight.entrypoints.cli.known import known
 from safelight.entrypoints.cli.terminal import (
     DEFAULT_API,
     GREEN,
@@ -21,7 +23,7 @@ from safelight.entrypoints.cli.terminal import (
     say,
     say_json,
 )
-from safelight.errors import OutgoingError
+from safelight.errors import DeliveryNotFound, OutgoingError, WebhookNotFound
 
 WebhookId = Annotated[str, Parameter(help="The webhook's id, as `webhooks ls` tells it.")]
 
@@ -90,7 +92,7 @@ def rm(webhook_id: WebhookId, /, *, api: Api = DEFAULT_API, key: Key = None, as_
     """Remove a webhook."""
     from safelight.client import Client
 
-    with Client(api, key=key) as client:
+    with Client(api, key=key) as client, _known(webhook_id):
         client.webhooks.delete(webhook_id)
     if as_json:
         say_json({"id": webhook_id, "deleted": True})
@@ -105,7 +107,7 @@ def rotate(
     """Replace a webhook's secret, and show the new one this one time. For 24 hours both sign."""
     from safelight.client import Client
 
-    with Client(api, key=key) as client:
+    with Client(api, key=key) as client, _known(webhook_id):
         made = client.webhooks.rotate(webhook_id)
     _show_secret(made, as_json=as_json)
 
@@ -129,7 +131,7 @@ def deliveries(
     """
     from safelight.client import Client
 
-    with Client(api, key=key) as client:
+    with Client(api, key=key) as client, _known(webhook_id):
         found = list(client.webhooks.deliveries(webhook_id, limit=limit))
     if as_json:
         say_json(found)
@@ -166,7 +168,8 @@ def replay(
     """Send a delivery once more, under the same webhook-id."""
     from safelight.client import Client
 
-    with Client(api, key=key) as client:
+    delivery = known("delivery", delivery_id, DeliveryNotFound, f"webhooks deliveries {webhook_id}")
+    with Client(api, key=key) as client, _known(webhook_id), delivery:
         document = client.webhooks.replay(webhook_id, delivery_id)
     if as_json:
         say_json(document)
@@ -196,7 +199,7 @@ def send_test(
     from safelight.client import Client
 
     end = time.monotonic() + seconds
-    with Client(api, key=key) as client:
+    with Client(api, key=key) as client, _known(webhook_id):
         sent = client.webhooks.test(webhook_id)
         while sent["status"] == "pending" and time.monotonic() < end:
             time.sleep(LOOK_EVERY)
@@ -209,6 +212,10 @@ def send_test(
         if sent["attempts"] and (why := _WHY.get(sent["attempts"][-1]["error"])):
             note(why)
     return 0 if sent["status"] == "delivered" else 1
+
+
+def _known(webhook_id: str) -> AbstractContextManager[None]:
+    return known("webhook", webhook_id, WebhookNotFound, "webhooks ls")
 
 
 def _show_secret(document: dict[str, Any], *, as_json: bool) -> None:

@@ -105,3 +105,10 @@ def test_results_above_the_bars(as_json: bool, monkeypatch: pytest.MonkeyPatch) 
     for told in ("\x9b2J", "\033]8", "\033[8m", "real\rfake"):
         assert told.encode() not in text
     assert (rb"real\rfake" in text, rb"\u001b[8mx.jpg" in text) == (True, as_json)
+
+
+def test_what_is_said_to_programs_names_the_command() -> None:
+    """Nobody asks for GET /recipes at a command line."""
+    said = "Recipes of callers are turned off here; GET /recipes lists those there are."
+    told = "Recipes of callers are turned off here; `safelight recipe ls --api URL` lists those there are."
+    assert terminal.with_advice(said, "invalid_request") == told
