@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from tests.journeys.serving import (
     COMMAND,
     Server,
@@ -461,6 +462,21 @@ def test_recipes(tmp_path: Path) -> None:
     done = safelight("render", good, "--recipe", bad)
     assert (done.returncode, f"{bad}: outputs.web.format" in done.stderr) == (1, True)
     assert json.loads(safelight("recipe", "schema").stdout)["$schema"].endswith("2020-12/schema")
+
+
+def test_the_order_in_which_a_recipe_is_shown(api: str, tmp_path: Path) -> None:
+    """A file as it was written; what a server keeps, and JSON, by its names. The primary output stays what it was."""
+    (tmp_path / "two.yaml").write_text(
+        "version: 1\noutputs:\n  web: {format: webp}\n  main: {format: jpeg}\n"
+    )
+    safelight("recipe", "put", "two", "two.yaml", "--api", api, cwd=tmp_path)
+    as_json = json.loads(safelight("recipe", "show", "two.yaml", "--json", cwd=tmp_path).stdout)
+    assert list(as_json["outputs"]) == ["main", "web"]
+    for words, names in ((["two.yaml"], ["web", "main"]), (["two", "--api", api], ["main", "web"])):
+        shown = yaml.safe_load(safelight("recipe", "show", *words, cwd=tmp_path).stdout)
+        assert list(shown["outputs"]) == names
+        assert [name for name, output in shown["outputs"].items() if output["primary"]] == ["web"]
+    safelight("recipe", "rm", "two", "--api", api)
 
 
 def test_one_operation() -> None:

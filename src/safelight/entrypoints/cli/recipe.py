@@ -128,6 +128,9 @@ def rm(name: str, /, *, api: Api = DEFAULT_API, key: Key = None, as_json: AsJson
 def show(name: str, /, *, api: AnApi = None, key: Key = None, as_json: AsJson = False) -> None:
     """Show a recipe whole, as YAML to start from, with everything that it leaves to defaults.
 
+    A Safelight keeps the canonical form of a recipe: from an address, and with --json, names come in alphabetical order
+    and not as they were written.
+
     Parameters
     ----------
     name
