@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from safelight.decoding import from_json
 from safelight.model import DAY, Notice, Value, notice_of_batch
 from safelight.ports import Clock, Records
 from safelight.rewriting import change
@@ -46,12 +47,12 @@ class Batches:
         whole = (1 << batch.size) - 1
 
         def counted(value: bytes | None) -> bytes:
-            ended = Ended(jobs=b"") if value is None else msgspec.json.decode(value, type=Ended)
+            ended = Ended(jobs=b"") if value is None else from_json(value, Ended)
             bits = int.from_bytes(ended.jobs, "little")
             after = bits | 1 << batch.number
             last = notice.id if after == whole and bits != whole else ended.last
             return msgspec.json.encode(Ended(jobs=after.to_bytes((batch.size + 7) // 8, "little"), last=last))
 
         written = change(self._records, ENDED, batch.id, counted, expires_at=self._clock() + KEPT)
-        last = msgspec.json.decode(written, type=Ended).last
+        last = from_json(written, Ended).last
         return notice_of_batch(notice) if last == notice.id else None

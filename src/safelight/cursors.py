@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from safelight.decoding import from_json
 from safelight.errors import InvalidRequest
 
 
@@ -18,6 +19,6 @@ def unpack(cursor: str, *kinds: type) -> list[Any]:
     """The position of a cursor. Raise InvalidRequest if it is not one of ours."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        return list(msgspec.json.decode(raw, type=tuple[kinds]))  # type: ignore[valid-type]
+        return list(from_json(raw, tuple[kinds]))  # type: ignore[valid-type]
     except (binascii.Error, ValueError, msgspec.MsgspecError):
         raise InvalidRequest("The cursor is not one that this listing gave; begin without one.") from None

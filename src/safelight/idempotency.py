@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from safelight.decoding import from_json
 from safelight.errors import IdempotencyKeyInUse, IdempotencyKeyReused, RecordConflict
 from safelight.model import DAY, Value
 from safelight.ports import Clock, Records
@@ -57,7 +58,7 @@ def _answer_of(records: Records, record_key: str, mine: Answered) -> str:
     record = records.get(PARTITION, record_key)
     if record is None:  # it was freed between the two calls
         raise IdempotencyKeyInUse
-    answered = msgspec.json.decode(record.value, type=Answered)
+    answered = from_json(record.value, Answered)
     if answered.request != mine.request:
         raise IdempotencyKeyReused
     if answered.job_id is None:

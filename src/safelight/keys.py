@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from safelight.callers import Caller, Scope
+from safelight.decoding import from_json
 from safelight.errors import InvalidRequest, NotAuthenticated, SafelightError
 from safelight.model import DAY, Value, timestamp
 from safelight.ports import Clock, Records
@@ -152,4 +153,4 @@ def _digest(secret: str) -> str:
 
 
 def _decoded(value: bytes) -> ApiKey:
-    return msgspec.json.decode(value, type=ApiKey)
+    return from_json(value, ApiKey)

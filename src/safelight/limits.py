@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from safelight.config import Settings
+from safelight.decoding import from_json
 from safelight.errors import JobNotFound, QuotaUsedUp, RecordConflict, StorageUnavailable, TooManyRequests
 from safelight.model import DAY, MINUTE, Value
 from safelight.ports import Clock, Ports, Records
@@ -144,7 +145,7 @@ class Quotas:
         day = int(now // DAY)
 
         def taken(value: bytes | None) -> bytes:
-            used = Used() if value is None else msgspec.json.decode(value, type=Used)
+            used = Used() if value is None else from_json(value, Used)
             before = used.bytes if used.day == day else 0
             self._refuse_bytes(before, size, left=ceil((day + 1) * DAY - now))
             still_open = self._refuse_open(used.open, len(job_ids)) if self._most_open else ()

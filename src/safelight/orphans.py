@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from safelight.decoding import from_json
 from safelight.model import DAY, Value
 from safelight.ports import Ports
 
@@ -60,7 +61,7 @@ class Orphans:
         """Look at one page, if a pass is due. Return what was done, counted."""
         done: Counter[str] = Counter()
         record = self._ports.records.get(PARTITION, KEY)
-        place = msgspec.json.decode(record.value, type=Place) if record else Place()
+        place = from_json(record.value, Place) if record else Place()
         if place.next_at <= self._ports.clock():
             place = self._page(place, done)
             self._ports.records.put(PARTITION, KEY, msgspec.json.encode(place))

@@ -19,6 +19,7 @@ import msgspec
 from safelight import faults
 from safelight.catalogue import RECIPES, Catalogue
 from safelight.config import Settings
+from safelight.decoding import from_json
 from safelight.duplicates import Duplicates
 from safelight.errors import (
     AttemptError,
@@ -158,7 +159,7 @@ class Service:
         record = self.ports.records.get(BATCHES, batch_id)
         if record is None:
             raise BatchNotFound
-        batch = msgspec.json.decode(record.value, type=Batch)
+        batch = from_json(record.value, Batch)
         if owner not in (None, batch.owner):
             raise BatchNotFound
         return batch

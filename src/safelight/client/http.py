@@ -20,6 +20,7 @@ import msgspec
 
 from safelight import __version__
 from safelight.client.errors import ClientClosed, ClientError, Refused, TookTooLong, Unreachable
+from safelight.decoding import from_json
 from safelight.errors import ConfigurationError
 
 ATTEMPTS: Final = 5
@@ -187,7 +188,7 @@ class Http:
     def decode(self, answer: type[Answer], response: httpx.Response) -> Answer:
         """The body of an answer. Raise Refused if that is not what a Safelight says."""
         try:
-            return msgspec.json.decode(response.content, type=answer)
+            return from_json(response.content, answer)
         except msgspec.DecodeError as error:
             raise Refused(
                 f"What answers at {self.api} is not a Safelight ({error}).",
@@ -280,7 +281,7 @@ def is_problem(response: httpx.Response) -> bool:
     if not response.headers.get("content-type", "").startswith("application/problem+json"):
         return False
     try:
-        return msgspec.json.decode(response.content, type=_Problem).type.startswith(PROBLEM)
+        return from_json(response.content, _Problem).type.startswith(PROBLEM)
     except msgspec.DecodeError:
         return False
 

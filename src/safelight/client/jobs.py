@@ -18,6 +18,7 @@ from safelight.client.errors import DamagedDownload, NotCompleted, Refused
 from safelight.client.http import ATTEMPTS, backoff, checked
 from safelight.client.recipes import for_request
 from safelight.client.saving import settle, unfinished
+from safelight.decoding import converted
 from safelight.model import JobState
 
 if TYPE_CHECKING:
@@ -149,6 +150,6 @@ def _keyed(**request: Any) -> Callable[[], dict[str, Any]]:
 
 def _status(document: dict[str, Any]) -> Status:
     try:
-        return msgspec.convert(document, Status)
+        return converted(document, Status)
     except msgspec.ValidationError as error:
         raise Refused(f"The answer is not a job ({error}).", status=200, code="not_safelight") from error

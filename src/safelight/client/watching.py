@@ -11,6 +11,7 @@ import msgspec
 from safelight.client.answers import Status
 from safelight.client.errors import Refused, TookTooLong
 from safelight.client.http import LONGEST_PAUSE, Http, end_of, remaining, retry_after, timeouts
+from safelight.decoding import from_json
 
 SILENCE: Final = 60.0
 """Seconds without a sign of life after which a stream of events is taken to be dead, and opened anew."""
@@ -74,7 +75,7 @@ class Watch:
 
     def _status(self, text: str) -> Status:
         try:
-            return msgspec.json.decode(text, type=Status)
+            return from_json(text, Status)
         except msgspec.DecodeError as error:
             raise Refused(f"An event is not a job ({error}).", status=200, code="not_safelight") from error
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from safelight.config import Settings
+from safelight.decoding import known
 from safelight.imaging.drawing import Drawing
 
 MAX_BYTES: Final = 1_000_000
@@ -39,9 +40,11 @@ class Ahead(msgspec.Struct, frozen=True):
 
 
 class Fork(msgspec.Struct, frozen=True, tag=True):
-    """Worker to zygote: fork a child, with what can be computed ahead. Answered by Forked."""
+    """Worker to zygote: fork a child, with what can be computed ahead, and for a job that may use so many threads.
+    Answered by Forked."""
 
     ahead: Ahead | None = None
+    threads: int = 1
 
 
 class End(msgspec.Struct, frozen=True, tag=True):
@@ -121,7 +124,7 @@ def receive(
     (length,) = _LENGTH.unpack(_exactly(channel, _LENGTH.size, files, deadline))
     if length > MAX_BYTES:
         raise ValueError(f"a message of {length} bytes")
-    return msgspec.msgpack.decode(_exactly(channel, length, files, deadline), type=kind)
+    return msgspec.msgpack.decode(_exactly(channel, length, files, deadline), type=known(kind))
 
 
 def _await(channel: socket.socket, deadline: float, meanwhile: Callable[[], object]) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import msgspec.inspect
 
 from safelight.assets import MAX_BYTES_IN_ALL, AssetError, found, is_name
+from safelight.decoding import known
 from safelight.errors import RecipeInvalid
 from safelight.notation import read
 from safelight.operations import ORIGINAL, Operation, StepName, catalogue
@@ -386,7 +387,7 @@ def _with_primary(recipe: Recipe) -> Recipe:
 @cache
 def _declared(kind: type[msgspec.Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     """The fields of a struct, by the names that recipes have for them."""
-    return {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    return {field.encode_name: field for field in msgspec.structs.fields(known(kind))}
 
 
 # --- words ------------------------------------------------------------------------------------------------

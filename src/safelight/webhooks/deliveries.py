@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from safelight.decoding import from_json
 from safelight.errors import DeliveryNotFound, RecordConflict
 from safelight.model import DAY, HOUR, MINUTE, Notice, Value
 from safelight.ports import Clock, Page, Records
@@ -133,13 +134,13 @@ class Deliveries:
         record = self._records.get(_log(webhook.id), delivery_id)
         if record is None:
             raise DeliveryNotFound
-        return msgspec.json.decode(record.value, type=Delivery)
+        return from_json(record.value, Delivery)
 
     def list(self, webhook: Webhook, *, cursor: str | None = None, limit: int = 50) -> Page[Delivery]:
         """The webhook's deliveries, newest first. Raise InvalidRequest for a cursor that is not one of ours."""
         page = self._records.list(_log(webhook.id), cursor=cursor, limit=limit)
         return Page(
-            items=tuple(msgspec.json.decode(record.value, type=Delivery) for record in page.items),
+            items=tuple(from_json(record.value, Delivery) for record in page.items),
             cursor=page.cursor,
         )
 
@@ -172,7 +173,7 @@ class Deliveries:
             page = self._records.list(_log(webhook.id), cursor=cursor, limit=TRIM_EVERY)
             for record in page.items:
                 seen += 1
-                delivery = msgspec.json.decode(record.value, type=Delivery)
+                delivery = from_json(record.value, Delivery)
                 if seen > MOST_KEPT and delivery.outcome is not Outcome.PENDING:
                     self._records.delete(record.partition, record.key)
             cursor = page.cursor
@@ -209,7 +210,7 @@ class Deliveries:
         cursor: str | None = None
         while True:
             page = self._records.list(LANES, cursor=cursor, limit=1000)
-            found += [(each.key, msgspec.json.decode(each.value, type=Lane)) for each in page.items]
+            found += [(each.key, from_json(each.value, Lane)) for each in page.items]
             cursor = page.cursor
             if cursor is None:
                 return found
@@ -217,12 +218,12 @@ class Deliveries:
     def lane(self, webhook: Webhook) -> Lane:
         """How the webhook stands."""
         record = self._records.get(LANES, webhook.id)
-        return Lane(owner=webhook.owner) if record is None else msgspec.json.decode(record.value, type=Lane)
+        return Lane(owner=webhook.owner) if record is None else from_json(record.value, Lane)
 
     def hold(self, webhook_id: str) -> bool:
         """Take the lane, if it is due and nobody holds it."""
         record = self._records.get(LANES, webhook_id)
-        lane = None if record is None else msgspec.json.decode(record.value, type=Lane)
+        lane = None if record is None else from_json(record.value, Lane)
         now = self._clock()
         if record is None or lane is None or lane.next_at is None or max(lane.next_at, lane.held_until) > now:
             return False
@@ -309,11 +310,11 @@ class Deliveries:
 
     def _change(self, webhook_id: str, owner: str, to: Callable[[Lane], Lane]) -> Lane:
         def changed(value: bytes | None) -> bytes:
-            return _encode(to(Lane(owner=owner) if value is None else msgspec.json.decode(value, type=Lane)))
+            return _encode(to(Lane(owner=owner) if value is None else from_json(value, Lane)))
 
         until = self._clock() + LOG_KEPT
         value = change(self._records, LANES, webhook_id, changed, expires_at=until)
-        return msgspec.json.decode(value, type=Lane)
+        return from_json(value, Lane)
 
     def _enqueue(self, webhook: Webhook, delivery: Delivery) -> None:
         self._records.put(_queue(webhook.id), _entry(delivery), b"-", expires_at=delivery.begun_at + LOG_KEPT)

@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from safelight.addresses import Resolve, addresses_of, place_of
+from safelight.decoding import from_json
 from safelight.errors import RecordConflict, StorageUnavailable, TooManyWebhooks, WebhookNotFound, WebhooksOff
 from safelight.model import DAY, Value, new_id
 from safelight.ports import Clock, Record, Records
@@ -190,7 +191,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 def _decoded(record: Record) -> Webhook:
-    return msgspec.json.decode(record.value, type=Webhook)
+    return from_json(record.value, Webhook)
 
 
 def _partition(owner: str) -> str:

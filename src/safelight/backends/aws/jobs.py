@@ -31,6 +31,7 @@ from botocore.exceptions import ClientError
 from safelight.backends.aws.border import Clients, border, code_of
 from safelight.backends.aws.tables import BY_OWNER, DUE, EXPIRES
 from safelight.cursors import pack, unpack
+from safelight.decoding import known
 from safelight.errors import JobNotFound, StorageUnavailable
 from safelight.model import DAY, Job, JobState, timestamp
 from safelight.ports import Page
@@ -51,7 +52,7 @@ _BATCH: Final = 100
 _BATCH_WRITE: Final = 25
 _REFUSED: Final = "ConditionalCheckFailedException"
 _doc: Final = msgspec.json.Encoder().encode
-_job: Final = msgspec.json.Decoder(Job).decode
+_job: Final = msgspec.json.Decoder(known(Job)).decode
 
 
 class DynamoJobs:

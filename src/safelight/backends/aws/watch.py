@@ -23,6 +23,7 @@ import msgspec
 from safelight.backends.aws.jobs import DynamoJobs
 from safelight.backends.aws.records import DynamoRecords
 from safelight.backends.aws.sqs import SqsQueue
+from safelight.decoding import known
 from safelight.model import DAY, MINUTE, Job, JobState
 from safelight.ports import MINUTES_KEPT, TROUBLES_KEPT, Backlog, Clock, Minute, Trouble
 
@@ -35,7 +36,7 @@ FAILURES_KEPT_FOR: Final = 7 * DAY
 LONGEST_CLAIM: Final = 15 * MINUTE
 """A claim that is alive runs out within this time: by it the jobs in work are found among those that are due."""
 
-_trouble: Final = msgspec.json.Decoder(Trouble).decode
+_trouble: Final = msgspec.json.Decoder(known(Trouble)).decode
 
 
 class AwsWatch:

@@ -13,13 +13,14 @@ import msgspec
 from safelight.backends.embedded import watch
 from safelight.backends.embedded.database import Database, Transaction
 from safelight.cursors import pack, unpack
+from safelight.decoding import known
 from safelight.errors import JobNotFound
 from safelight.model import Job, JobState, Notice, notice_of
 from safelight.ports import Clock, Page
 
 _encode: Final = msgspec.json.Encoder().encode
-_job: Final = msgspec.json.Decoder(Job).decode
-_notice: Final = msgspec.json.Decoder(Notice).decode
+_job: Final = msgspec.json.Decoder(known(Job)).decode
+_notice: Final = msgspec.json.Decoder(known(Notice)).decode
 
 _INSERT: Final = """
     INSERT INTO jobs (id, owner, state, created_at, due_at, revision, document) VALUES (?, ?, ?, ?, ?, ?, ?)

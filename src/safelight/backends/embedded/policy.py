@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from safelight.backends.embedded.s3 import S3Error
+from safelight.decoding import from_json
 from safelight.ports import UploadGrant
 
 _FREE = frozenset({"policy", "x-safelight-signature", "file"})
@@ -35,7 +36,7 @@ def policy_of(grant: UploadGrant, fields: Mapping[str, str], expires_at: int) ->
 def check_policy(encoded: str, fields: Mapping[str, str], now: float) -> tuple[int, int]:
     """The sizes that are allowed, from and to. Raise S3Error if the fields (by lower-case name) are not allowed."""
     try:
-        policy = msgspec.json.decode(base64.b64decode(encoded, validate=True), type=Policy)
+        policy = from_json(base64.b64decode(encoded, validate=True), Policy)
     except (binascii.Error, ValueError, RecursionError, msgspec.MsgspecError):
         raise S3Error("InvalidPolicyDocument", "Invalid Policy: Invalid JSON.") from None
     if policy.expiration.timestamp() <= now:

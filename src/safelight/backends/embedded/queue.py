@@ -26,6 +26,7 @@ import msgspec
 from safelight.backends.embedded.database import Database, Transaction
 from safelight.backends.embedded.doorbell import Doorbell
 from safelight.cursors import pack, unpack
+from safelight.decoding import known
 from safelight.model import Wake
 from safelight.ports import Clock, DeadLetter, Delivery, Fate, Page
 
@@ -36,7 +37,7 @@ _PROMOTED_AT_ONCE: Final = 1000
 _SETTLED_AT_ONCE: Final = 100
 
 _encode: Final = msgspec.json.Encoder().encode
-_wake: Final = msgspec.json.Decoder(Wake).decode
+_wake: Final = msgspec.json.Decoder(known(Wake)).decode
 
 _INSERT: Final = """
     INSERT INTO messages (job_id, "group", wake, turn, ready, visible_at, received)

@@ -9,10 +9,11 @@ from typing import Final
 import msgspec
 
 from safelight.backends.embedded.database import Database, Transaction
+from safelight.decoding import known
 from safelight.model import MINUTE, Job, JobState
 from safelight.ports import MINUTES_KEPT, TROUBLES_KEPT, Backlog, Clock, Minute, Trouble
 
-_job: Final = msgspec.json.Decoder(Job).decode
+_job: Final = msgspec.json.Decoder(known(Job)).decode
 
 
 def note(write: Transaction, job: Job) -> None:

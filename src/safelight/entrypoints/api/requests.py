@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from safelight.addresses import MAX_URL
+from safelight.decoding import converted
 from safelight.errors import BatchNotFound, InvalidRequest, JobNotFound, MissingJobId, SafelightError
 from safelight.model import JobState
 from safelight.ports import MOST_PARTS, Part
@@ -412,7 +413,7 @@ def _read(data: Mapping[str, Any], kind: type[T], *, strict: bool) -> T:
     for name in unknown[:UNKNOWN_LOOKED_AT]:
         refuse_unknown(name, list(expected), every=kind.__struct_config__.forbid_unknown_fields)
     try:
-        return msgspec.convert(data, kind, strict=strict)
+        return converted(data, kind, strict=strict)
     except msgspec.ValidationError as error:
         named = re.search(r"`\$\.(\w+)", str(error)) or re.search(r"required field `(\w+)`", str(error))
         if named is None:

@@ -17,6 +17,7 @@ import msgspec
 
 from safelight.callers import Caller
 from safelight.config import Settings
+from safelight.decoding import from_json
 from safelight.entrypoints.api.auth import bearer, caller_of
 from safelight.entrypoints.api.context import Call
 from safelight.errors import IssuerUnavailable, NotAuthenticated
@@ -109,7 +110,7 @@ class IssuerKeys:
 
     def _read(self, now: float) -> None:
         try:
-            published = msgspec.json.decode(self._fetch(), type=_Published)
+            published = from_json(self._fetch(), _Published)
             found = jwt.PyJWKSet(published.keys)
         except (
             OSError,

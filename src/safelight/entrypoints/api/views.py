@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from safelight.dead_letters import Case, Redriven
+from safelight.decoding import converted
 from safelight.model import Job, JobState, Stage, timestamp
 from safelight.multipart import Parts, count_of
 from safelight.ports import LINKS_SIGNED_EVERY, Page, UploadLink
@@ -431,7 +432,7 @@ def view_job(service: Service, job: Job) -> JobView:
 
 def _view_original(job: Job) -> OriginalView | None:
     facts = job.source.facts if job.source else None
-    return None if facts is None else msgspec.convert(facts, OriginalView, from_attributes=True)
+    return None if facts is None else converted(facts, OriginalView, from_attributes=True)
 
 
 def _view_source(job: Job) -> SourceView:
