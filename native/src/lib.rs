@@ -6,14 +6,16 @@
 //! coefficient in several places: all are read, and written again with the same values as a sequential file.
 //!
 //! [`splice()`] is the whole of it. It holds no state, reads no file, and does not know who calls; [`boundary`] is
-//! the C interface, and the only place with `unsafe` in it. What it can not do it refuses, with a [`Refusal`], before
-//! anything large is reserved: somebody else decodes the picture then.
+//! the C interface, and `cores` asks the system where a thread runs: the only places with `unsafe` in them. What it can
+//! not do it refuses, with a [`Refusal`], before anything large is reserved: somebody else decodes the picture then.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 #[allow(unsafe_code)] // pointers come in and go out here, and here alone
 pub mod boundary;
+#[allow(unsafe_code)] // the system's calls have no other way
+mod cores;
 mod splice;
 
 pub use splice::marks::Layer;

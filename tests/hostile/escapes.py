@@ -80,7 +80,8 @@ def calls(_: list[int]) -> str:
 
     for number in others:
         call(number)
-    call(confine._SCHED_SETAFFINITY[column], os.getppid())  # a process's own threads may, see `strips`
+    call(confine._SCHED_SETAFFINITY[column], os.getppid())
+    os.sched_setaffinity(0, os.sched_getaffinity(0))  # a process's own threads may, see `strips`
     return f"{len(others)} tried, not refused: {found}"
 
 

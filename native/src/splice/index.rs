@@ -17,7 +17,7 @@ use super::bits::{reserved, window};
 use super::huffman::{Ahead, Step, Table, read_dc, skip_block, step};
 use super::refusal::Refusal;
 use super::scan::Slot;
-use crate::boundary::Core;
+use crate::cores::Core;
 use std::ops::Range;
 
 /// The length of a piece in bytes. Lanes are right after two or three MCUs, some hundred bytes; fuzzers' files are small.

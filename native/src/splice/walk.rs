@@ -8,7 +8,7 @@ use super::index::{self, Point, STACK};
 use super::marks::{Cover, Marks};
 use super::refusal::Refusal;
 use super::scan::{Interval, Slot, intervals, slots};
-use crate::boundary::Core;
+use crate::cores::Core;
 use std::ops::Range;
 
 /// Edited blocks that are held in memory, at the most: 64 MB of them, and a half more while two threads come together.

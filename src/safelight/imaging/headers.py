@@ -51,6 +51,9 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     metadata: int = 0
     lossless: bool = False
     """A WebP without loss."""
+    sequential: bool = False
+    """Of a JPEG: its first scan holds all of it, in Huffman codes. Others have no row before all is read, or their
+    decoder can not stop and go on (arithmetic codes)."""
     pages: int = 1
     """Of a TIFF, whose first one is drawn."""
     photo: bool = True
@@ -195,7 +198,7 @@ def _jpeg(data: Data) -> Header:
     Where the first scan of a sequential file holds all components, no decoder reads another: its data need no look.
     """
     width = height = scans = metadata = components = 0
-    sequential = False
+    sequential = whole = False
     at = 2
     for _ in range(MAX_PARTS):
         marker = _MARKER.search(data, at)
@@ -216,6 +219,7 @@ def _jpeg(data: Data) -> Header:
             if sequential and data[at + 2] == components:
                 if data.rfind(b"\xff\xd9", at) < 0:
                     raise Truncated
+                whole = True
                 break
         elif 0xE0 <= code <= 0xEF or code == 0xFE:
             metadata += length
@@ -224,7 +228,7 @@ def _jpeg(data: Data) -> Header:
         raise TooManyScans if scans > MAX_PARTS // 2 else TooMuchMetadata
     if not scans:
         raise Unprocessable
-    return Header(format="jpeg", width=width, height=height, scans=scans, metadata=metadata)
+    return Header(format="jpeg", width=width, height=height, scans=scans, metadata=metadata, sequential=whole)
 
 
 def _png(data: Data) -> Header:

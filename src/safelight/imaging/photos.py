@@ -92,7 +92,7 @@ def render(
         watch.way = "marked in place"
         options = jpeg_options(photo, quality, _tables(photo, edits), icc, exif.build(facts))
         draws = [edit for edit in edits if not isinstance(edit, Turn)]
-        streams = threads > 1 and header.scans == 1 and len(draws) == len(edits)
+        streams = threads > 1 and header.sequential and len(draws) == len(edits)
         if streams and strips.Strips.can(photo, file, options):
             photo.decodermaxblock = max(len(data) // PIECES, 1)
             _stream(photo, draws, file, options)
@@ -119,6 +119,14 @@ class _Photo(JpegImagePlugin.JpegImageFile):
         """All is decoded."""
         super().load_end()
         self.info.clear()  # from here Pillow would write comments and more into the new file
+
+
+def rehearse(data: mmap, file: IO[bytes]) -> None:
+    """Encode a photo, of two strips at least, while it is decoded: as `render` does with large ones."""
+    data.seek(0)
+    with _Photo(cast("IO[bytes]", data)) as photo:
+        photo.decodermaxblock = len(data)
+        _stream(photo, [], file, jpeg_options(photo, "keep", Tables.of(photo), None, None))
 
 
 def _stream(

@@ -43,14 +43,21 @@ def prepare() -> None:
     for operation in catalogue().values():
         operation.prepare()
     # Once where children are forked from: what is made at the first use is then shared, and not made by each of them.
-    rehearse(Settings())
+    rehearse(Settings(), threads=2)
 
 
-def rehearse(settings: Settings) -> None:
-    """Draw a picture of one pixel. A fork's memory is copied when it is touched: this touches it ahead of the job."""
+def rehearse(settings: Settings, threads: int) -> None:
+    """Draw a picture of one pixel. A fork's memory is copied when it is touched: this touches it ahead of the job.
+
+    With two threads each such copy has both cores stop, so for them the way by pixels is rehearsed as well: at 2 MP
+    that saves a fifth of the time. A backlog, which has one thread, has no time for it.
+    """
     ours = msgspec.structs.replace(settings, formats=(*settings.formats, "jpeg"))  # whatever may be uploaded
     with new_file() as output:
         draw(_tiny(), _smallest(), ours, [output])
+    if threads > 1:
+        with new_file() as output:
+            photos.rehearse(_two_strips(), output)
 
 
 def anticipate(recipe: bytes, width: int, height: int) -> None:
@@ -70,6 +77,14 @@ def anticipate(recipe: bytes, width: int, height: int) -> None:
 @cache
 def _smallest() -> bytes:
     return canonical(default("©"))
+
+
+@cache
+def _two_strips() -> mmap.mmap:
+    file = new_file()
+    Image.new("RGB", (16, 256), "white").save(file, "JPEG")
+    file.flush()
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 @cache

@@ -85,18 +85,19 @@ class Zygote:
         self._channel.settimeout(START_SECONDS)
         self._waiting: Child | None = None
         self._code: int | None = None
+        self._threads = settings.render_threads
         self._asked: list[type[wire.Fork] | type[wire.End]] = []
         wire.send(near, wire.Start(settings, entry))
 
-    def fork(self, ahead: wire.Ahead | None = None) -> None:
+    def fork(self, ahead: wire.Ahead | None, threads: int) -> None:
         """Ask for the next child. Raise one of _GONE, as all of these do."""
-        wire.send(self._channel, wire.Fork(ahead))
+        wire.send(self._channel, wire.Fork(ahead, threads))
         self._asked.append(wire.Fork)
 
     def child(self) -> Child:
         """The child that waits, as soon as it does."""
         if self._waiting is None and wire.Fork not in self._asked:
-            self.fork()
+            self.fork(None, self._threads)
         while self._waiting is None:
             self._answer()
         child, self._waiting = self._waiting, None
@@ -214,7 +215,7 @@ class SandboxedRenderer:
                 raise RenderCrashed from None
             finally:
                 # While the results are stored; any earlier, burying and forking would take a core from this job.
-                self._next(zygote, child, ahead)
+                self._next(zygote, child, ahead, threads)
             stack.pop_all()
             return rendering, drawing
 
@@ -277,11 +278,12 @@ class SandboxedRenderer:
             raise RenderCrashed from None
         return answer, source
 
-    def _next(self, zygote: Zygote, child: Child, ahead: wire.Ahead | None) -> None:
-        """End a child that has answered, and ask for the next one, without waiting for either."""
+    def _next(self, zygote: Zygote, child: Child, ahead: wire.Ahead | None, threads: int) -> None:
+        """End a child that has answered, and ask for the next one, without waiting for either. It will probably have a
+        job like the last one, and as many threads for it."""
         self._bury(zygote, child, wait=False)
         with contextlib.suppress(*_GONE):
-            zygote.fork(ahead)
+            zygote.fork(ahead, threads)
 
     def _bury(self, zygote: Zygote, child: Child, *, wait: bool = True) -> int | None:
         try:

@@ -130,7 +130,7 @@ class Strips:
         row = (
             min(row, self._image.height - 1) // self.height * self.height
         )  # `finish` begins with what is left
-        if row == self._given or self._short:
+        if row <= self._given or self._short:
             return
         try:
             # Not before: its first task keeps the interpreter, which whoever decodes could want to begin.

@@ -55,7 +55,7 @@ def main(worker: socket.socket) -> None:
             if isinstance(command, wire.Fork):
                 if ahead := command.ahead:
                     entry.anticipate(ahead.recipe, ahead.width, ahead.height)
-                fork(worker, entry, start.settings, children, needs.of(ahead))
+                fork(worker, entry, start.settings, children, needs.of(ahead), command.threads)
             else:
                 ended = bury(command.pid, children)
                 needs.learn(ended)
@@ -84,8 +84,10 @@ class Needs:
         self._last = 0 if self._warmed else ended.peak_bytes
 
 
-def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[int], peak: int) -> None:
-    """Fork one child and hand the socket to it over to the worker. `peak`: see `warm`."""
+def fork(
+    worker: socket.socket, entry: Any, settings: Settings, children: set[int], peak: int, threads: int
+) -> None:
+    """Fork one child and hand the socket to it over to the worker. `peak`: see `warm`; `threads`: see `rehearse`."""
     parent = os.getpid()
     near, far = socket.socketpair()
     with near, far:
@@ -93,7 +95,7 @@ def fork(worker: socket.socket, entry: Any, settings: Settings, children: set[in
         if pid == 0:
             worker.close()
             near.close()
-            child(far, entry, settings, parent, peak)
+            child(far, entry, settings, parent, peak, threads)
         children.add(pid)
         wire.send(worker, wire.Forked(pid), [near.fileno()])
 
@@ -120,10 +122,12 @@ def warm(peak: int) -> None:
         pages[:: mmap.PAGESIZE] = bytes(-(-len(pages) // mmap.PAGESIZE))
 
 
-def child(worker: socket.socket, entry: Any, settings: Settings, parent: int, peak: int) -> NoReturn:
+def child(
+    worker: socket.socket, entry: Any, settings: Settings, parent: int, peak: int, threads: int
+) -> NoReturn:
     """Lock in, wait for the work, do it, tell, die."""
     try:
-        entry.rehearse(settings)
+        entry.rehearse(settings, threads)
         warm(peak)
         wire.send(worker, wire.Ready(confine.confine(settings, parent)))
         wire.send(worker, draw(worker, entry, settings))

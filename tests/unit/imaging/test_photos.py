@@ -2,6 +2,7 @@
 
 import io
 import mmap
+from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -15,6 +16,7 @@ from safelight.operations import Operation, Size
 from safelight.recipes import build
 
 WIDE, HIGH = 900, 1100
+SCANS = Path(__file__).parent / "scans"
 
 
 def mark(gravity: str, text: str = "© Amodhbh Media") -> dict[str, Any]:
@@ -146,6 +148,13 @@ def test_what_is_turned_is_decoded_first(early: list[int], orientation: int) -> 
 def test_what_comes_in_several_scans_is_decoded_first(early: list[int]) -> None:
     """No row of it is there before all are."""
     data = file_of(grain(WIDE, HIGH), progressive=True)
+    assert rendered(data, chain([mark("south")]), 2) == rendered(data, chain([mark("south")]), 1)
+    assert early == []
+
+
+def test_what_is_coded_arithmetically_is_decoded_at_once(early: list[int]) -> None:
+    """Its decoder can not wait for the next piece."""
+    data = (SCANS / "arithmetic.jpg").read_bytes()  # jpegtran -arithmetic
     assert rendered(data, chain([mark("south")]), 2) == rendered(data, chain([mark("south")]), 1)
     assert early == []
 

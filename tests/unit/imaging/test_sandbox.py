@@ -27,7 +27,7 @@ from safelight.errors import (
     RenderTimedOut,
     TypeNotAllowed,
 )
-from safelight.imaging import SandboxedRenderer, sandbox, wire
+from safelight.imaging import SandboxedRenderer, pace, sandbox, wire
 from safelight.imaging.drawing import new_file
 from safelight.recipes import build, canonical
 
@@ -69,6 +69,14 @@ def zygote_of(renderer: SandboxedRenderer) -> "subprocess.Popen[bytes]":
     """The zygote's process, as the worker knows it: a number that a child tells may be anything, even -1."""
     assert renderer._zygote is not None
     return renderer._zygote.process
+
+
+def test_who_had_a_rest_draws_with_two_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drawing that comes right behind another has one."""
+    monkeypatch.setattr(pace, "cores", lambda: 2)
+    renderer = SandboxedRenderer(Settings(), entry="tests.unit.imaging.counting")
+    assert [do(renderer, "count") for _ in range(3)] == ["2", "1", "1"]
+    renderer.close()
 
 
 @linux

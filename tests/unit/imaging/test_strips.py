@@ -1,11 +1,14 @@
 """A JPEG that two threads have encoded is, byte by byte, what one would have written."""
 
 import io
+import os
 import re
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -18,7 +21,9 @@ from PIL import Image, JpegImagePlugin
 from tests.unit.imaging.conftest import COPY, Render, content
 
 from safelight.imaging import strips
+from safelight.imaging.pictures import Picture, encode
 from safelight.imaging.strips import LEAST, Strips
+from safelight.operations import Size
 
 MODES = ("RGB", "L")
 MARKERS = re.compile(rb"\xff[\xd0-\xd7]")
@@ -142,6 +147,33 @@ def test_a_strip_is_written_when_it_is_ready() -> None:
         for done in encoder._done:
             done.result(timeout=60)
         assert file.seek(0, io.SEEK_END) > len(FED_ALONE) // 4
+
+
+def test_the_thread_leaves_the_core_of_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To any other that it may use; then it may use all of them again. Where there is no other, it stays."""
+    asked: list[set[int]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2, 5}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, cores: asked.append(set(cores)), raising=False)
+    strips._step_aside(2)
+    assert asked == [{1, 5}, {1, 2, 5}]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2}, raising=False)
+    strips._step_aside(2)
+    strips._step_aside(-1)
+    assert len(asked) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell")
+def test_where_a_thread_runs_is_known() -> None:
+    """As a number of one of the cores that it may use."""
+    assert strips._core() in os.sched_getaffinity(0)
+
+
+def test_every_jpeg_may_be_encoded_by_two() -> None:
+    """Whatever it is made of: what comes out is the same."""
+    source = pyvips.Image.new_from_memory(FED.tobytes(), FED.width, FED.height, 3, "uchar")
+    picture = Picture(frames=[source.copy(interpretation="srgb")], size=Size(FED.width, FED.height))
+    for threads in (1, 2):
+        assert written(partial(encode, picture, "jpeg", 90, threads=threads)) == FED_ALONE
 
 
 def test_who_stops_leaves_no_thread() -> None:
