@@ -51,6 +51,8 @@ class Drawing(msgspec.Struct, frozen=True):
     outputs: tuple[Look, ...]
     facts: Facts | None = None
     trace: Trace | None = None
+    threads: int = 1
+    """How many encoded it."""
 
 
 @lru_cache(maxsize=64)

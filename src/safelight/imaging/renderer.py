@@ -28,6 +28,7 @@ from safelight.imaging.drawing import Drawing, Look, digest, finish, new_file, p
 from safelight.imaging.graph import Graph
 from safelight.imaging.headers import Header, ImageFormat
 from safelight.imaging.pictures import Picture
+from safelight.imaging.strips import Strips
 from safelight.imaging.watching import Node, Watch
 from safelight.model import Facts, Source
 from safelight.operations import ORIGINAL, Size, catalogue
@@ -135,12 +136,15 @@ def draw(
         said = exif.read(data, header.format) if plan.metadata.of_file else Facts()
         kept = said.chosen(plan.metadata.keep)
         splicing = settings.splice == "auto" and plan.sanitize == "auto"
+        before = Strips.made
         watch = Watch() if explain else None
         short = _photo(data, header, plan, kept, files, splicing=splicing, threads=threads, watch=watch)
         drawing = short or _pictures(data, header, plan, kept, files, threads, watch)
         for output in files:
             output.flush()
-        drawing = msgspec.structs.replace(drawing, facts=_facts(data, header, plan, said))
+        drawing = msgspec.structs.replace(
+            drawing, facts=_facts(data, header, plan, said), threads=2 if Strips.made > before else 1
+        )
         return msgspec.structs.replace(drawing, trace=watch.trace()) if watch else drawing
 
 
@@ -183,7 +187,7 @@ def _photo(
     if not one_jpeg or output.max_bytes is not None or quality == "auto":
         if watch:
             reason = "its quality is sought" if one_jpeg else "it is more than one JPEG made of a JPEG"
-            watch.reasons.append(reason)
+            watch.reasons.append(reason if header.format == "jpeg" else "it is no JPEG")
         return None
     begin = time.perf_counter()
     sizes = photos.render(

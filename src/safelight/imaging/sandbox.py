@@ -201,7 +201,7 @@ class SandboxedRenderer:
         plan = plan_of(recipe)
         with self._turn, self._pace.drawing() as threads, contextlib.ExitStack() as stack:
             zygote, child = self._ready()
-            ahead = None
+            ahead, used = None, 1
             work = msgspec.structs.replace(work, threads=threads)
             outputs = [stack.enter_context(new_file()) for _ in plan.files()]
             answer, source = self._work(zygote, child, work, file, source, outputs)
@@ -209,13 +209,13 @@ class SandboxedRenderer:
                 drawing = _believed(answer)
                 _seal(outputs)
                 rendering = finish(drawing, outputs, source, plan, self._settings)
-                ahead = self._habits.after(recipe, drawing)
+                ahead, used = self._habits.after(recipe, drawing), drawing.threads
             except ValueError as error:
                 log.warning("the child's answer is not to be believed: %r", error)
                 raise RenderCrashed from None
             finally:
                 # While the results are stored; any earlier, burying and forking would take a core from this job.
-                self._next(zygote, child, ahead, threads)
+                self._next(zygote, child, ahead, used)
             stack.pop_all()
             return rendering, drawing
 
@@ -280,7 +280,7 @@ class SandboxedRenderer:
 
     def _next(self, zygote: Zygote, child: Child, ahead: wire.Ahead | None, threads: int) -> None:
         """End a child that has answered, and ask for the next one, without waiting for either. It will probably have a
-        job like the last one, and as many threads for it."""
+        job like the last one, which so many threads drew."""
         self._bury(zygote, child, wait=False)
         with contextlib.suppress(*_GONE):
             zygote.fork(ahead, threads)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import IO, Any, Final, NamedTuple, Self
+from typing import IO, Any, ClassVar, Final, NamedTuple, Self
 
 from PIL import Image
 
@@ -90,6 +90,9 @@ class _Told(NamedTuple):
 class Strips:
     """Writes a picture whose upper part is ready before the rest. As a context, it ends its thread."""
 
+    made: ClassVar[int] = 0
+    """How many there were in this process."""
+
     @staticmethod
     def can(image: Image.Image, file: IO[bytes], options: Mapping[str, Any]) -> bool:
         """Whether the picture has strips enough to be worth a thread, and the file a descriptor."""
@@ -102,6 +105,7 @@ class Strips:
 
     def __init__(self, image: Image.Image, file: IO[bytes], options: Mapping[str, Any]) -> None:
         """See `save` for the arguments. Of the picture only mode and size are looked at before `ready`."""
+        Strips.made += 1
         self.height: Final = height_of(image.mode, options)
         """Rows of pixels in a strip."""
         self._image = image

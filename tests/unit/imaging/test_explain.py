@@ -109,6 +109,13 @@ def test_the_way_and_why_are_told(
     rendering.close()
 
 
+def test_what_is_no_jpeg_is_called_so(renderer: SandboxedRenderer) -> None:
+    """And not one that more than one JPEG is made of."""
+    rendering, trace = explain(renderer, encoded(upright(), "PNG"), plan())
+    assert (trace.way, trace.reasons) == ("pixels", ("it is no JPEG",))
+    rendering.close()
+
+
 FACE = {"left": 40, "top": 30, "width": 40, "height": 40}
 
 

@@ -16,7 +16,7 @@ from safelight.operations import Operation, Size
 from safelight.recipes import build
 
 WIDE, HIGH = 900, 1100
-SCANS = Path(__file__).parent / "scans"
+ARITHMETIC = Path(__file__).with_name("arithmetic.jpg")
 
 
 def mark(gravity: str, text: str = "© Amodhbh Media") -> dict[str, Any]:
@@ -154,7 +154,7 @@ def test_what_comes_in_several_scans_is_decoded_first(early: list[int]) -> None:
 
 def test_what_is_coded_arithmetically_is_decoded_at_once(early: list[int]) -> None:
     """Its decoder can not wait for the next piece."""
-    data = (SCANS / "arithmetic.jpg").read_bytes()  # jpegtran -arithmetic
+    data = ARITHMETIC.read_bytes()  # jpegtran -arithmetic
     assert rendered(data, chain([mark("south")]), 2) == rendered(data, chain([mark("south")]), 1)
     assert early == []
 

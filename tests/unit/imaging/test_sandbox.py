@@ -79,6 +79,27 @@ def test_who_had_a_rest_draws_with_two_threads(monkeypatch: pytest.MonkeyPatch) 
     renderer.close()
 
 
+def test_the_next_child_is_made_ready_for_as_many_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two if the last drawing made use of them, as a large one by pixels does, and a small one does not."""
+    monkeypatch.setattr(pace, "cores", lambda: 2)
+    asked: list[int] = []
+    send = wire.send
+
+    def noted(channel: socket.socket, message: Any, files: Any = ()) -> None:
+        if isinstance(message, wire.Fork):
+            asked.append(message.threads)
+        send(channel, message, files)
+
+    monkeypatch.setattr(wire, "send", noted)
+    large = encoded(upright().resize((1000, 800)), "JPEG")
+    renderer = SandboxedRenderer(Settings(splice="off"))
+    for data in (large, jpeg()):
+        renderer._pace = pace.Pace(2)  # one that has not drawn yet
+        render_with(renderer, data).close()
+    renderer.close()
+    assert asked == [2, 2, 1]
+
+
 @linux
 def test_all_locks_hold(villain: Callable[..., SandboxedRenderer]) -> None:
     """On this machine every lock holds, and the renderer says so."""
