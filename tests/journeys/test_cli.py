@@ -145,7 +145,7 @@ def test_a_server_that_goes_away(tmp_path: Path) -> None:
     failed = len(lines) - 1
     assert process.returncode == 1
     assert 1 <= failed <= 5, said
-    assert all("No Safelight answers" in line for line in lines[:-1])
+    assert all("does not answer any more" in line for line in lines[:-1])
     later = rf"is job (\S+): `safelight jobs save \1 --api \S+ --out {tmp_path}/out`"
     assert any(re.search(later, line) for line in lines[:-1])
     assert lines[-1] == f"safelight: {failed} of 6 files failed."
@@ -452,7 +452,7 @@ def test_recipes(tmp_path: Path) -> None:
     gone = tmp_path / "gone.yaml"
     told = safelight("recipe", "lint", gone, bad, good)
     assert (told.returncode, told.stderr) == (2, "")
-    assert told.stdout.splitlines()[0].startswith(f"wrong  {gone}: The file can not be read: No such file")
+    assert told.stdout.splitlines()[0].startswith(f"wrong  {gone}: There is no such file.")
     assert told.stdout.splitlines()[1:] == [line, *safelight("recipe", "lint", good).stdout.splitlines()]
     told = safelight("recipe", "lint", gone, tmp_path, good, "--json")
     told_of = [json.loads(each) for each in told.stdout.splitlines()]

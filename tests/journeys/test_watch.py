@@ -165,6 +165,13 @@ def test_what_lands_is_taken(server: Server, folder: Path) -> None:
         assert process.wait(20) == 130
 
 
+def test_results_are_not_watched(folder: Path) -> None:
+    """They would be taken for new pictures, and theirs again, without an end."""
+    done = safelight("watch", folder, "--out", folder / "below" / "..", "--once")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is watched itself, and its results would be taken for new pictures" in done.stderr
+
+
 def test_there_is_a_folder(tmp_path: Path) -> None:
     """A name that leads nowhere is told at once."""
     done = safelight("watch", tmp_path / "nowhere", "--out", tmp_path / "out", "--once")

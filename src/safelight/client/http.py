@@ -87,6 +87,8 @@ class Http:
         )
         self._met: set[bytes] = set()
         """The hosts that have answered: the API's, and that of the storage."""
+        self._gone: set[bytes] = set()
+        """Those that did, and were waited for in vain."""
 
     def close(self) -> None:
         """Close all connections."""
@@ -166,6 +168,7 @@ class Http:
         if waited >= self._patience:
             # It is gone: what is asked next, about other files, does not wait as long.
             self._met.discard(host)
+            self._gone.add(host)
         return host not in self._met
 
     def ask(self, answer: type[Answer], method: str, path: str, request: Request = dict) -> Answer:
@@ -231,6 +234,8 @@ class Http:
         why = _tls_fails(origin, error)
         if isinstance(error, httpx.ReadTimeout):
             why = f"Who listens at {origin} does not answer; is it a Safelight?"
+        if not why and self.api.startswith(origin) and whole.netloc in self._gone:
+            why = f"The Safelight at {self.api} does not answer any more; start it again."
         if self.api.startswith(origin):
             return Unreachable(self.api, why)
         return Refused(

@@ -182,7 +182,9 @@ def _lint(file: Path, *, as_json: bool) -> int:
         wrong, lines = [mistake.message for mistake in mistakes], recipes.lines_of(text, mistakes)
         code = 1 if wrong else 0
     except OSError as error:  # a mistake of this file: the others are checked all the same
-        text, wrong, lines, code = b"", [f"The file can not be read: {error.strerror}."], [None], 2
+        why = "There is no such file." if isinstance(error, FileNotFoundError) else ""
+        why = why or f"The file can not be read: {error.strerror}."
+        text, wrong, lines, code = b"", [why], [None], 2
     if as_json:
         say_json({"file": str(file), "good": not wrong, "mistakes": wrong, "lines": lines}, whole=False)
         return code

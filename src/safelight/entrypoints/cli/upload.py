@@ -50,7 +50,7 @@ def upload(
     dedupe
         Send nothing that was processed before, sent with this option, by the same recipe: its job is taken.
     """
-    from safelight.client import Client
+    from safelight.client import Client, Unreachable
 
     todo, left_out = pictures(files, out)
     if wait:
@@ -67,10 +67,13 @@ def upload(
                 report(board, result, as_json=as_json)
                 results.append(result)
                 under_way.pop(result.file, None)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Unreachable):
         for file, job_id in list(under_way.items()):
             place = next(out / each.below for each in todo if each.path == file)
             complain(f"{file}: sent, and goes on as job {job_id}; {save_later(job_id, api, place)}")
+        left = len(todo) - len(results) - len(under_way)
+        if left and (results or under_way):
+            complain(f"{left} of {len(todo)} files were not sent; name them again to send them.")
         raise
     if not (wait or as_json) and (made := [result.job_id for result in results if result.job_id]):
         note(save_later(made[0] if len(made) == 1 else "JOB", api, out))

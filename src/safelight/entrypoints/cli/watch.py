@@ -119,6 +119,10 @@ def watch(
             if folder.exists()
             else f"There is no folder {folder}."
         )
+    if out.resolve() == folder.resolve():
+        raise UsageError(
+            f"{out} is watched itself, and its results would be taken for new pictures; name another --out."
+        )
     check_out(out)
     watcher = _Watcher(folder, out, api, key, for_request(recipe), once=once, as_json=as_json)
     if not once:
