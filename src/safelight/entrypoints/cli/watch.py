@@ -206,16 +206,18 @@ class _Watcher:
 
     def end(self) -> int:
         """The exit code. What still changes has failed. Where there was nothing to do, say why."""
-        with Board("Processing", len(self._changing)) as board:
-            for path, waited in self._changing.items():
-                message = (
-                    f"It was still changing after {PATIENCE:.0f} seconds; run this again when it is whole."
-                )
-                self.results[path] = Result(path, "FAILED", waited, code="still_changing", message=message)
-                report(board, self.results[path], as_json=self._as_json)
+        if self._changing:
+            self._give_up()
         if not self.results and not self._as_json:
             note(self._nothing_new())
         return summary(list(self.results.values()))
+
+    def _give_up(self) -> None:
+        message = f"It was still changing after {PATIENCE:.0f} seconds; run this again when it is whole."
+        with Board("Processing", len(self._changing)) as board:
+            for path, waited in self._changing.items():
+                self.results[path] = Result(path, "FAILED", waited, code="still_changing", message=message)
+                report(board, self.results[path], as_json=self._as_json)
 
     def _nothing_new(self) -> str:
         done = [path for path, state in self._seen.items() if self._journal.has(path, state)]
