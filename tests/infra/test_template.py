@@ -249,6 +249,17 @@ def test_the_api_has_every_route_of_the_application() -> None:
         assert function in target
 
 
+def test_two_threads_draw_where_there_are_two_cores() -> None:
+    """1,769 MB are a core: below twice that, whatever sizes are offered, a drawing has one thread."""
+    sizes = [int(size) for size in TEMPLATE["Parameters"]["WorkerMemory"]["AllowedValues"]]
+    condition = TEMPLATE["Conditions"]["HasTwoCores"]["Fn::Not"][0]["Fn::Or"]
+    assert [each["Fn::Equals"] for each in condition] == [
+        [{"Ref": "WorkerMemory"}, size] for size in sizes if size < 2 * 1769
+    ]
+    worker = TEMPLATE["Resources"]["WorkerFunction"]["Properties"]["Environment"]["Variables"]
+    assert worker == {"SAFELIGHT_RENDER_THREADS": {"Fn::If": ["HasTwoCores", "2", "1"]}}
+
+
 def test_tokens_are_asked_for_at_every_route_but_those_that_are_open() -> None:
     """With AuthMode=jwt API Gateway refuses who has no token of the issuer, wherever the application asks for a caller."""
     app = create_app(Pipeline().service, streaming=False)

@@ -131,9 +131,8 @@ class Strips:
 
     def ready(self, row: int) -> None:
         """All rows above this one are as they are to be written, and stay so."""
-        row = (
-            min(row, self._image.height - 1) // self.height * self.height
-        )  # `finish` begins with what is left
+        # Whole strips, and never the last one: `finish` has to have something left.
+        row = min(row, self._image.height - 1) // self.height * self.height
         if row <= self._given or self._short:
             return
         try:

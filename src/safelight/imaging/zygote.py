@@ -1,7 +1,7 @@
 """The process that children are forked from: it has loaded codecs and font, and never decodes a stranger's bytes.
 
-Started by `sandbox`, once a renderer. It has one thread (a fork takes along no other) and an empty environment. It
-ends when the worker does: its end of the socket closes. Each child draws one picture and dies.
+Started by `sandbox`, once a renderer. Whenever it forks it has one thread (a fork takes along no other) and an empty
+environment. It ends when the worker does: its end of the socket closes. Each child draws one picture and dies.
 """
 
 import gc
